@@ -1,0 +1,25 @@
+"""Keras 3 models for click-through-rate prediction and ranking whose dense part scales.
+
+    import keras_elastor as ke
+
+The package needs Keras and one backend. Whatever needs more (tf.data, polars, matplotlib, ...) is
+imported inside the function that uses it.
+"""
+
+from keras_elastor import data, datasets, layers, metrics, models
+from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
+from keras_elastor.version import __version__
+
+__all__ = [
+    "Categorical",
+    "Embedding",
+    "FeatureSchema",
+    "Numeric",
+    "Sequence",
+    "__version__",
+    "data",
+    "datasets",
+    "layers",
+    "metrics",
+    "models",
+]

@@ -1,0 +1,1 @@
+"""Input: validation, synthetic impressions and tf.data pipelines."""

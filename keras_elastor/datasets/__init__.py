@@ -1,0 +1,1 @@
+"""Public datasets, each read from its official files."""

@@ -1,0 +1,1 @@
+"""Layers in pure Keras, one public class per file."""

@@ -1,0 +1,1 @@
+"""Functional models over the layers."""
