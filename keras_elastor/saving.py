@@ -40,13 +40,15 @@ def deserialize(config: Any) -> Any:
 
 
 def clone_layer(layer: Any, name: str | None = None, dtype: Any = None) -> Any:
-    """A new, unbuilt layer of the same config.
+    """A new, unbuilt layer of the same config; None for None.
 
     Args:
         layer: a Keras layer; it may hold other layers.
         name: name of the clone; None keeps the layer's.
         dtype: dtype policy of the clone and of all layers inside it; None keeps theirs.
     """
+    if layer is None:
+        return None
     config = keras.saving.serialize_keras_object(layer)
     if name is not None:
         config["config"]["name"] = name

@@ -108,7 +108,7 @@ class EmbeddingTable(keras.layers.Layer):
         sizes = np.array([self.table_sizes[name] for name in self.columns], "int32")
         offsets = np.array([rows[name].start for name in self.columns], "int32")
         is_valid = ops.logical_and(ops.greater_equal(inputs, 0), ops.less(inputs, sizes))
-        indices = ops.where(is_valid, ops.cast(inputs, "int32") + offsets, 0)
+        indices = ops.where(is_valid, ops.add(ops.cast(inputs, "int32"), offsets), 0)
         embeddings = ops.cast(ops.take(self.embeddings, indices, axis=0), self.compute_dtype)
         not_a_number = ops.cast(float("nan"), self.compute_dtype)
         return ops.where(ops.expand_dims(is_valid, -1), embeddings, not_a_number)

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_elastor.layers.checks import require_positive, require_tokens
 from keras_elastor.layers.initializers import get_kernel_initializer
+from keras_elastor.layers.numerics import matrix_product
 from keras_elastor.saving import register
 from keras_elastor.types import Config, InitializerLike, Shape, Tensor
 
@@ -89,10 +90,10 @@ class FullMixing(keras.layers.Layer):
         tokens, token_dim = inputs.shape[1:]
         size = tokens * token_dim
         if self.block_size == 1:
-            mixed = ops.matmul(ops.reshape(inputs, (-1, size)), self.kernel)
+            mixed = matrix_product(ops.reshape(inputs, (-1, size)), self.kernel)
         else:
             blocks = ops.reshape(inputs, (-1, size // self.block_size, self.block_size))
-            mixed = ops.matmul(ops.transpose(blocks, (0, 2, 1)), self.kernel)
+            mixed = matrix_product(ops.transpose(blocks, (0, 2, 1)), self.kernel)
             mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1)), (-1, size))
         if self.use_bias:
             mixed = mixed + self.bias

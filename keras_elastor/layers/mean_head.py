@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_elastor.layers.checks import require_tokens
-from keras_elastor.layers.prediction_head import logits_dtype
+from keras_elastor.layers.numerics import at_least_float32
 from keras_elastor.saving import register
 from keras_elastor.types import Shape, Tensor
 
@@ -40,13 +40,13 @@ class MeanHead(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Take the mean."""
-        inputs = ops.cast(inputs, logits_dtype(self.compute_dtype))
+        inputs = ops.cast(inputs, at_least_float32(self.compute_dtype))
         return ops.expand_dims(ops.mean(inputs, axis=(1, 2)), -1)
 
     def compute_output_spec(self, inputs: Tensor) -> Any:
         """Shape and dtype of the logit."""
         shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, dtype=logits_dtype(self.compute_dtype))
+        return keras.KerasTensor(shape, dtype=at_least_float32(self.compute_dtype))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the logit."""

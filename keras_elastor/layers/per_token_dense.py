@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_elastor.layers.checks import require_positive, require_tokens
 from keras_elastor.layers.initializers import PerTokenInitializer, get_kernel_initializer
+from keras_elastor.layers.numerics import matrix_product
 from keras_elastor.saving import register
 from keras_elastor.types import ActivationLike, Config, InitializerLike, Shape, Tensor
 
@@ -96,7 +97,7 @@ class PerTokenDense(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Apply every token's own weights."""
         tokens = inputs if self.tokens_first else swap_tokens_and_batch(inputs)
-        outputs = ops.matmul(tokens, self.kernel)
+        outputs = matrix_product(tokens, self.kernel)
         if self.use_bias:
             outputs = outputs + ops.expand_dims(self.bias, 1)
         outputs = self.activation(outputs)

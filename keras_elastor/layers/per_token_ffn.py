@@ -76,12 +76,11 @@ class PerTokenFFN(PerTokenNetwork):
         }
         layers: list[Any] = []
         for index, units in enumerate(self.hidden_units):
-            activation = None if self.normalization else self.activation
             name = f"hidden_{index}"
-            layers.append(PerTokenDense(units, activation, self.use_bias, name=name, **shared))
+            layers.append(PerTokenDense(units, use_bias=self.use_bias, name=name, **shared))
             if self.normalization:
                 layers.append(PerTokenRMSNorm(tokens_first=True, dtype=self.dtype_policy))
-                layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
+            layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
             if self.dropout:
                 layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))
         layers.append(PerTokenDense(token_dim, name="output", **shared))

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_elastor.layers.initializers import PerTokenInitializer, get_kernel_initializer
+from keras_elastor.layers.numerics import matrix_product
 from keras_elastor.layers.per_token_dense import swap_tokens_and_batch, tokens_and_dim
 from keras_elastor.saving import register
 from keras_elastor.types import ActivationLike, Config, InitializerLike, Shape, Tensor
@@ -138,7 +139,7 @@ class PerTokenGLU(keras.layers.Layer):
     def _project(self, inputs: Tensor, *names: str) -> Tensor:
         """The maps of that name as one product, side by side."""
         kernels = [getattr(self, f"{name}_kernel") for name in names]
-        outputs = ops.matmul(inputs, ops.concatenate(kernels, axis=-1))
+        outputs = matrix_product(inputs, ops.concatenate(kernels, axis=-1))
         if self.use_bias:
             biases = [getattr(self, f"{name}_bias") for name in names]
             outputs = outputs + ops.expand_dims(ops.concatenate(biases, axis=-1), 1)

@@ -11,6 +11,7 @@ from keras import ops
 from keras_elastor.layers.checks import require_positive, require_tokens
 from keras_elastor.layers.initializers import get_kernel_initializer
 from keras_elastor.layers.mlp import MLP
+from keras_elastor.layers.numerics import at_least_float32
 from keras_elastor.saving import register
 from keras_elastor.types import ActivationLike, Config, InitializerLike, Shape, Tensor
 
@@ -87,7 +88,7 @@ class PredictionHead(keras.layers.Layer):
         self.logits = keras.layers.Dense(
             self.units,
             kernel_initializer=get_kernel_initializer(self.kernel_initializer),
-            dtype=logits_dtype(self.compute_dtype),
+            dtype=at_least_float32(self.compute_dtype),
             name="logits",
         )
         self.logits.build(self.hidden.compute_output_shape((None, width)))
@@ -105,7 +106,7 @@ class PredictionHead(keras.layers.Layer):
     def compute_output_spec(self, inputs: Tensor) -> Any:
         """Shape and dtype of the logits."""
         shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, dtype=logits_dtype(self.compute_dtype))
+        return keras.KerasTensor(shape, dtype=at_least_float32(self.compute_dtype))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the logits."""
@@ -121,8 +122,3 @@ class PredictionHead(keras.layers.Layer):
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
-
-
-def logits_dtype(compute_dtype: str) -> str:
-    """Dtype of logits: float32, or float64 where the model computes in it."""
-    return str(keras.backend.result_type(compute_dtype, "float32"))

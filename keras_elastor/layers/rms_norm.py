@@ -8,13 +8,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elastor.layers.numerics import at_least_float32
 from keras_elastor.saving import register
 from keras_elastor.types import Config, Shape, Tensor
 
 
 def rms_normalize(inputs: Tensor, axis: int | tuple[int, ...], epsilon: float) -> Tensor:
     """`x / sqrt(mean(x^2) + epsilon)` over `axis`, computed in float32 or wider."""
-    dtype = keras.backend.result_type(inputs.dtype, "float32")
+    dtype = at_least_float32(inputs.dtype)
     inputs = ops.cast(inputs, dtype)
     return inputs * ops.rsqrt(ops.mean(ops.square(inputs), axis=axis, keepdims=True) + epsilon)
 

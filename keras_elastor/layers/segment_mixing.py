@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_elastor.layers.checks import require_positive, require_tokens
 from keras_elastor.layers.initializers import get_kernel_initializer
+from keras_elastor.layers.numerics import matrix_product
 from keras_elastor.saving import register
 from keras_elastor.types import Config, InitializerLike, Shape, Tensor
 
@@ -72,7 +73,7 @@ class SegmentMixing(keras.layers.Layer):
         """Mix inside the segments."""
         tokens, token_dim = inputs.shape[1:]
         segments = ops.reshape(inputs, (-1, tokens * token_dim // self.num_segments))
-        return ops.reshape(ops.matmul(segments, self.kernel), (-1, tokens, token_dim))
+        return ops.reshape(matrix_product(segments, self.kernel), (-1, tokens, token_dim))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's shape."""

@@ -68,9 +68,7 @@ class TokenModel(RankingModel):
         for index, block in enumerate(blocks):
             part = MixerBlock(
                 mixing=clone_layer(block.mixing, f"mixing_{index}", dtype),
-                norm=None
-                if block.norm is None
-                else clone_layer(block.norm, f"norm_{index}", dtype),
+                norm=clone_layer(block.norm, f"norm_{index}", dtype),
                 ffn=clone_layer(block.ffn, f"ffn_{index}", dtype),
             )
             stages[f"mixing_{index}"], tokens = part.stages(tokens)
