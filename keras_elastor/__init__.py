@@ -7,6 +7,7 @@ imported inside the function that uses it.
 """
 
 from keras_elastor import convert, data, datasets, layers, metrics, models
+from keras_elastor.evaluation import evaluate
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.version import __version__
 
@@ -20,6 +21,7 @@ __all__ = [
     "convert",
     "data",
     "datasets",
+    "evaluate",
     "layers",
     "metrics",
     "models",
