@@ -99,7 +99,7 @@ def kuairand_pure(
     videos): 27,285 users, 7,583 videos. `is_click` says whether the user opened the video, or, in
     the feed that plays by itself, watched for more than 7 s (or to the end).
 
-    Rows by date, each day a later one than those it is predicted from:
+    Rows are split by date:
 
     | split | days | rows in the official log | without duplicates |
     |---|---|---|---|
@@ -179,7 +179,8 @@ def kuairand_pure(
 
 def _find(data_dir: Path) -> Path:
     folders = [data_dir, data_dir / "data", data_dir / "KuaiRand-Pure" / "data"]
-    has_histories = any((folder / HISTORY_FILE).is_file() for folder in folders)
+    folders = [folder for folder in folders if (folder / LOG_FILE).is_file()] or folders
+    has_histories = (folders[0] / HISTORY_FILE).is_file()
     history = HISTORY_FILE if has_histories else EARLIER_LOG_FILE
     return find_folder(folders, (LOG_FILE, history, USER_FILE, VIDEO_FILE), _SOURCE)
 
@@ -247,7 +248,7 @@ def _read_histories(folder: Path, log: DataFrame, history_length: int) -> DataFr
     pl = import_optional("polars", extra="data")
     path = folder / HISTORY_FILE
     if path.is_file():
-        return _read_history_file(path)
+        return _read_history_file(path, history_length)
     path = folder / EARLIER_LOG_FILE
     earlier = parse_integers(read_csv_columns(path, _HISTORY_COLUMNS), path, *_HISTORY_COLUMNS)
     _require_days(earlier, path)
@@ -260,12 +261,12 @@ def _read_histories(folder: Path, log: DataFrame, history_length: int) -> DataFr
     )
 
 
-def _read_history_file(path: Path) -> DataFrame:
+def _read_history_file(path: Path, history_length: int) -> DataFrame:
     pl = import_optional("polars", extra="data")
     try:
         histories = pl.read_parquet(path).select(
             pl.col("user_id").cast(pl.Int64),
-            watch_history=pl.col("watch_seq").cast(pl.List(pl.Int64)),
+            watch_history=pl.col("watch_seq").cast(pl.List(pl.Int64)).list.tail(history_length),
         )
     except pl.exceptions.PolarsError as error:
         raise ValueError(

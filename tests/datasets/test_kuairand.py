@@ -99,12 +99,13 @@ def test_history_shares_the_table_of_the_video(folder):
     assert schema["video_id"].vocabulary_size == 5
 
 
-def test_history_file_gives_what_the_logs_give(folder):
-    from_logs = ke.datasets.kuairand_pure(folder)
+@pytest.mark.parametrize("history_length", [1, 2, 50])
+def test_history_file_gives_what_the_logs_give(folder, history_length):
+    from_logs = ke.datasets.kuairand_pure(folder, history_length)
     (folder / EARLIER_LOG).unlink()
     histories = {"user_id": [1, 4], "watch_seq": [[10, 11, 12], [14]], "history_len": [3, 1]}
     pl.DataFrame(histories).write_parquet(folder / HISTORY)
-    from_file = ke.datasets.kuairand_pure(folder)
+    from_file = ke.datasets.kuairand_pure(folder, history_length)
     assert from_file.schema == from_logs.schema
     assert from_file.vocabularies == from_logs.vocabularies
     for split in ("train", "valid", "test"):

@@ -67,8 +67,6 @@ def test_a_wrong_model_is_told_before_anything_is_read(script, capsys):
         pytest.param("dnn", marks=pytest.mark.slow),
     ],
 )
-# Keras 3.15 reads weights by a call that numpy 2 deprecates; EarlyStopping reads weights.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_trains_and_ends_with_a_table(script, tmp_path, capsys, model):
     generator = np.random.default_rng(0)
     log = [
