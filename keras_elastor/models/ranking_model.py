@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import keras
 
+from keras_elastor.data.rules import PREFIX, check_names, feature_rule
+from keras_elastor.data.validation import guard, readable_errors
 from keras_elastor.layers import FeatureEncoder
 from keras_elastor.models.registry import get_preset
 from keras_elastor.saving import deserialize
@@ -72,7 +74,51 @@ class RankingModel(keras.Model):
                 f"{type(self).__name__} '{self.name}': expected a dict with one tensor per feature "
                 f"({', '.join(self.schema.names)}). Received: {type(inputs).__name__}"
             )
-        return check_names(inputs, self.schema)
+        check_names(inputs, self.schema)
+        for feature in self.schema.features:
+            dtype = getattr(inputs[feature.name], "dtype", None)
+            if dtype is not None:
+                feature_rule(feature).check_dtype(dtype)
+        return {name: inputs[name] for name in self.schema.names}
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.fit`; wrong features, labels or weights raise a ValueError that names them.
+
+        Arrays are checked before the first step, batches of a stream when they arrive; see
+        `keras_elastor.data.validate` for what is right.
+        """
+        x = self._guard(x, y, kwargs.get("sample_weight"))
+        if isinstance(x, Mapping):
+            if not len(x[self.schema.names[0]]):
+                raise ValueError(
+                    f"{PREFIX} expected at least one row to train on. Received: 0 rows"
+                )
+        else:
+            # Keras would warn that it does not shuffle a stream, although nobody asked it to.
+            kwargs.setdefault("shuffle", False)
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            kwargs["validation_data"] = guard(validation, self.schema)
+        with readable_errors():
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`, with the checks of `fit`."""
+        x = self._guard(x, y, kwargs.get("sample_weight"))
+        with readable_errors():
+            return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`, with the checks of `fit`."""
+        x = self._guard(x)
+        with readable_errors():
+            return super().predict(x, *args, **kwargs)
+
+    def _guard(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        if isinstance(x, Mapping):
+            guard((x, y, sample_weight), self.schema)
+            return x
+        return guard(x, self.schema)
 
     @property
     def stage_names(self) -> list[str]:
@@ -147,22 +193,3 @@ class RankingModel(keras.Model):
         """Make the model from its constructor arguments."""
         with keras.saving.custom_object_scope(custom_objects or {}):
             return cls(**{key: deserialize(value) for key, value in config.items()})
-
-
-def check_names(inputs: Mapping[str, Any], schema: FeatureSchema) -> dict[str, Any]:
-    """The schema's features among the inputs.
-
-    Raises:
-        ValueError: a feature is missing, or there is one that the schema does not name.
-    """
-    missing = [name for name in schema.names if name not in inputs]
-    allowed = {*schema.names, schema.group_column}
-    extra = [name for name in inputs if name not in allowed]
-    if missing or extra:
-        raise ValueError(
-            f"Expected the features {', '.join(schema.names)}. "
-            + (f"Missing: {', '.join(missing)}. " if missing else "")
-            + (f"Not in the schema: {', '.join(extra)}. " if extra else "")
-            + "Add the missing ones to the batch and drop the others, or change the schema"
-        )
-    return {name: inputs[name] for name in schema.names}
