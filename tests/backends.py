@@ -30,10 +30,17 @@ def _call_jax(layer, inputs, options):
 
     if not layer.built:
         layer(symbolic(inputs))
-    trainable = [variable.value for variable in layer.trainable_variables]
-    fixed = [variable.value for variable in layer.non_trainable_variables]
-    compiled = jax.jit(lambda *state: layer.stateless_call(*state, **options)[0])
-    return compiled(trainable, fixed, inputs)
+    compiled = jax.jit(lambda values, inputs: _stateless(layer, values, inputs, options))
+    return compiled([variable.value for variable in layer.variables], inputs)
+
+
+def _stateless(layer, values, inputs, options):
+    """`layer(inputs)` with other values of its variables.
+
+    `layer.stateless_call` would leave out what `__call__` does, such as casting the inputs.
+    """
+    with keras.StatelessScope(zip(layer.variables, values, strict=True)):
+        return layer(inputs, **options)
 
 
 def symbolic(inputs, name=None):
@@ -68,11 +75,10 @@ def _total(outputs, probe):
 def _jax_gradients(layer, inputs, probe, options, is_float):
     import jax
 
-    fixed = [variable.value for variable in layer.non_trainable_variables]
-
     def total(trainable, inputs):
-        outputs, _ = layer.stateless_call(trainable, fixed, inputs, **options)
-        return _total(outputs, probe)
+        given = dict(zip(map(id, layer.trainable_variables), trainable, strict=True))
+        values = [given.get(id(variable), variable.value) for variable in layer.variables]
+        return _total(_stateless(layer, values, inputs, options), probe)
 
     trainable = [variable.value for variable in layer.trainable_variables]
     if is_float:

@@ -67,6 +67,10 @@ class RankingModel(keras.Model):
         """Logits of a batch."""
         return super().__call__(self._select(inputs), *args, **kwargs)
 
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Tensor:
+        """Logits of a batch; Keras' training on JAX comes here without `__call__`."""
+        return super().call(self._select(inputs), training=training, mask=mask)
+
     def _select(self, inputs: Any) -> Any:
         """The features among the inputs, without the group."""
         if not isinstance(inputs, Mapping):
