@@ -72,7 +72,6 @@ def run(options: argparse.Namespace) -> int:
         data.train.dataset(options.batch_size, shuffle=True, seed=options.seed),
         validation_data=data.valid.dataset(options.batch_size),
         epochs=options.epochs,
-        shuffle=False,  # The dataset is shuffled already.
         callbacks=[
             keras.callbacks.EarlyStopping(
                 monitor="val_auc", mode="max", patience=2, restore_best_weights=True
@@ -122,11 +121,10 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    dense = model.count_dense_params()
     table = Table("", name, title="KuaiRand-Pure, is_click")
     table.add_row("backend", keras.backend.backend())
-    table.add_row("dense parameters", f"{dense:,}")
-    table.add_row("embedding parameters", f"{model.count_params() - dense:,}")
+    table.add_row("dense parameters", f"{model.count_dense_params():,}")
+    table.add_row("embedding parameters", f"{model.count_embedding_params():,}")
     table.add_row("epochs", str(len(epoch_seconds)))
     # The first epoch also compiles.
     table.add_row("seconds per epoch", f"{statistics.median(epoch_seconds):.1f}")

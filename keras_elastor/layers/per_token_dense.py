@@ -100,7 +100,8 @@ class PerTokenDense(keras.layers.Layer):
         outputs = matrix_product(tokens, self.kernel)
         if self.use_bias:
             outputs = outputs + ops.expand_dims(self.bias, 1)
-        outputs = self.activation(outputs)
+        # Some activations of Keras narrow float64.
+        outputs = ops.cast(self.activation(outputs), self.compute_dtype)
         return outputs if self.tokens_first else swap_tokens_and_batch(outputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-import keras_elastor as ke
 from tests.datasets.kuairand_files import impression, write_files
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "kuairand.py"
@@ -56,9 +55,6 @@ def test_a_wrong_model_is_told_before_anything_is_read(script, capsys):
     assert "rank_mixer" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(
-    not (hasattr(ke.models, "DNN") and hasattr(ke, "evaluate")), reason="needs models and metrics"
-)
 @pytest.mark.parametrize(
     "model",
     [
