@@ -1,0 +1,164 @@
+"""The package as a whole: what importing it needs, and that its documentation runs."""
+
+import ast
+import doctest
+import importlib
+import os
+import pathlib
+import pkgutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+
+ROOT = pathlib.Path(ke.__file__).parent
+OPTIONAL = {
+    "jax",
+    "keras_tuner",
+    "matplotlib",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich",
+    "sklearn",
+    "tensorflow",
+    "tensorflow_datasets",
+    "torch",
+}
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(ke.__path__, prefix="keras_elastor.")
+)
+
+
+def module_level_imports(tree):
+    """Modules that importing a file imports, also inside `if` and `try`."""
+    for node in tree.body:
+        parts = ast.walk(node) if isinstance(node, ast.If | ast.Try) else [node]
+        for part in parts:
+            if isinstance(part, ast.Import):
+                yield from (alias.name for alias in part.names)
+            elif isinstance(part, ast.ImportFrom):
+                yield part.module
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.stem)
+def test_imports_nothing_optional_and_nothing_private(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not {name.split(".")[0] for name in module_level_imports(tree)} & OPTIONAL
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not any(name.startswith("keras.src") for name in names)
+
+
+# In a fresh process every optional package but the backend is hidden, as if it was not installed.
+# TensorFlow's own Keras integration needs none of them.
+HIDING = """
+import sys
+
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hide())
+import numpy as np
+import keras
+import keras_elastor as ke
+
+schema = ke.FeatureSchema([ke.Categorical("item", 5), ke.Numeric("price")])
+model = ke.models.RankElastor(schema, embedding_dim=4)
+model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+features = {"item": np.array([1, 2]), "price": np.array([0.5, 1.0])}
+model.fit(features, np.array([0, 1]), verbose=0)
+result = ke.evaluate(model, (features, np.array([0, 1])))
+assert set(result) == {"auc", "logloss"}, result
+assert not HIDDEN & {name.split(".")[0] for name in sys.modules}
+print("alone")
+"""
+
+
+def run_in_fresh_process(code, **environment):
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_works_with_one_backend_and_nothing_else():
+    backend = keras.backend.backend()
+    hidden = OPTIONAL - {backend, "rich"} - ({"jax"} if backend == "tensorflow" else set())
+    code = f"HIDDEN = {hidden!r}\n{HIDING}"
+    assert run_in_fresh_process(code, KERAS_BACKEND=backend).endswith("alone")
+
+
+LOAD = """
+import numpy as np
+import keras_elastor
+import keras
+model = keras.models.load_model({path!r})
+batch = dict(np.load({batch!r}))
+np.save({out!r}, model.predict(batch, verbose=0))
+"""
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A saved model, a batch and the model's logits for it."""
+    schema = ke.FeatureSchema(
+        [ke.Categorical("item", 9), ke.Sequence("history", 9, 3, "item"), ke.Numeric("price")]
+    )
+    model = ke.models.RankElastor(schema, embedding_dim=4, num_blocks=2)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) * 0.3 for w in model.get_weights()])
+    batch = {
+        "item": np.arange(9, dtype="int32"),
+        "history": rng.integers(0, 9, (9, 3)).astype("int32"),
+        "price": rng.normal(size=9).astype("float32"),
+    }
+    np.savez(tmp_path / "batch.npz", **batch)
+    model.save(tmp_path / "model.keras")
+    return tmp_path, model.predict(batch, verbose=0)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
+def test_a_saved_model_loads_in_a_fresh_process_on_every_backend(saved, backend):
+    folder, expected = saved
+    out = folder / f"{backend}.npy"
+    code = LOAD.format(
+        path=str(folder / "model.keras"), batch=str(folder / "batch.npz"), out=str(out)
+    )
+    run_in_fresh_process(code, KERAS_BACKEND=backend)
+    tolerance = 1e-6 if backend == keras.backend.backend() else 1e-5
+    np.testing.assert_allclose(np.load(out), expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name):
+    module = importlib.import_module(name)
+    names = {"ke": ke, "keras": keras, "np": np, "ops": keras.ops}
+    result = doctest.testmod(module, extraglobs=names)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("package", ["layers", "models", "metrics", "data", "datasets", "convert"])
+def test_every_public_name_is_documented_with_an_example(package):
+    module = getattr(ke, package)
+    without_example = {"Tokenizer", "RankingModel", "guard", "list_models", "list_presets"}
+    without_example |= {"kuairand_pure", "KuaiRand", "DatasetNotFoundError"}
+    without_example |= {"load_official_weights", "exact_auc", "group_auc", "log_loss_from_logits"}
+    for name in module.__all__:
+        documentation = getattr(module, name).__doc__ or ""
+        assert documentation, name
+        if name not in without_example:
+            assert ">>>" in documentation, name
