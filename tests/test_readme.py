@@ -1,0 +1,47 @@
+"""The README's code runs as it stands."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+
+README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
+    pl = pytest.importorskip("polars")
+    rng = np.random.default_rng(0)
+    rows = 400
+    table = pl.DataFrame(
+        {
+            "user": rng.integers(0, 30, rows),
+            "item": rng.choice(["a", "b", "c"], rows),
+            "price": rng.normal(size=rows),
+            "click": np.arange(rows) % 2,
+        }
+    )
+    table.write_parquet(tmp_path / "impressions.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    exec(compile(BLOCKS[0], "README.md", "exec"), {})
+    last_line = capsys.readouterr().out.strip().splitlines()[-1]
+    assert re.fullmatch(r"\{'auc': 0\.\d+, 'logloss': 0\.\d+\}", last_line)
+    code = [line for line in BLOCKS[0].splitlines() if line.strip()]
+    assert len(code) <= 25
+
+
+def test_the_block():
+    names = {"ke": ke}
+    exec(compile(BLOCKS[1], "README.md", "exec"), names)
+    assert names["block"](np.ones((2, 4, 8), "float32")).shape == (2, 4, 8)
+
+
+def test_the_map_names_what_exists():
+    root = pathlib.Path(__file__).parents[1]
+    for path in re.findall(r"^\| `([^`]+)`", README.split("## Map")[1], flags=re.MULTILINE):
+        assert (root / path).exists(), path
