@@ -1,1 +1,5 @@
 """Input: validation, synthetic impressions and tf.data pipelines."""
+
+from keras_elastor.data.validation import validate
+
+__all__ = ["validate"]

@@ -1,0 +1,197 @@
+"""What every column of a batch must look like: the one table behind all checks of input.
+
+The conditions are written with operators that mean the same on NumPy arrays and TensorFlow tensors,
+so that checks of arrays and checks inside a tf.data pipeline cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Sequence
+
+# Begins every message, so that it can be found inside the errors of other libraries.
+PREFIX = "Bad input:"
+
+_INTEGER = ("int", "uint")
+_NUMBER = (*_INTEGER, "float", "bfloat")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What one column of a batch must be.
+
+    Args:
+        title: the column as messages name it, e.g. "feature 'item'".
+        dtypes: beginnings of the dtype names that are allowed.
+        row_shapes: allowed shapes of one row; the first one is the canonical one.
+        is_bad: marks wrong values, elementwise.
+        expected: right values in words.
+        advice: what to do about wrong values.
+    """
+
+    title: str
+    dtypes: tuple[str, ...]
+    row_shapes: tuple[tuple[int, ...], ...]
+    is_bad: Callable[[Any], Any]
+    expected: str
+    advice: str
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether the column holds integers only."""
+        return self.dtypes == _INTEGER
+
+    def value_message(self, where: str, value: object) -> str:
+        """The message about one wrong value."""
+        return (
+            f"{PREFIX} {self.title}, {where}: expected {self.expected}. Received: {value}. "
+            f"{self.advice}"
+        )
+
+    def rows_message(self, rows: object, first: str, received: object) -> str:
+        """The message about a number of rows other than that of the column titled `first`."""
+        return (
+            f"{PREFIX} {self.title}: expected {rows} rows, as many as {first}. "
+            f"Received: {received} rows. Every column of a batch must describe the same rows"
+        )
+
+    def check_form(self, dtype: Any, shape: Any, where: str = "") -> None:
+        """Raise ValueError unless a column has the right dtype and shape."""
+        try:
+            name = keras.backend.standardize_dtype(dtype)
+        except ValueError:
+            name = str(dtype)
+        if not name.startswith(self.dtypes):
+            kind = "integers" if self.holds_ids else "numbers"
+            cast = "int32" if self.holds_ids else "float32"
+            raise ValueError(
+                f"{PREFIX} {self.title}{where}: expected {kind}, of dtype {cast}. Received: "
+                f"dtype {name}. Encode words with a vocabulary; cast numbers to {cast}"
+            )
+        shape = None if getattr(shape, "rank", 0) is None else tuple(shape)
+        if shape is None or not shape or shape[1:] not in self.row_shapes:
+            wanted = ", ".join(["rows", *map(str, self.row_shapes[0])])
+            raise ValueError(
+                f"{PREFIX} {self.title}{where}: expected shape ({wanted}). Received: "
+                f"shape {shape}. {_shape_advice(shape)}"
+            )
+
+
+def _shape_advice(shape: tuple[int | None, ...] | None) -> str:
+    if shape is None or None in shape[1:]:
+        return "Make the shape known with tf.ensure_shape in the dataset's map"
+    if not shape:
+        return "Group the rows into batches, e.g. with dataset.batch(4096)"
+    return "Change the schema or the pipeline so that they agree"
+
+
+def _is_not_finite(values: Any) -> Any:
+    # Not `~(abs(values) < inf)`: TensorFlow's graph optimizer turns that into `>=`, false for NaN.
+    return (values != values) | (abs(values) == math.inf)
+
+
+def feature_rule(feature: Feature) -> Rule:
+    """What the column of a feature must be."""
+    title = f"feature {feature.name!r}"
+    if isinstance(feature, Categorical | Sequence):
+        size = feature.vocabulary_size
+        return Rule(
+            title,
+            dtypes=_INTEGER,
+            row_shapes=((feature.max_length,) if isinstance(feature, Sequence) else (),),
+            is_bad=lambda ids: (ids < 0) | (ids >= size),
+            expected=f"an id in [0, {size})",
+            advice=f"Encode the column with the vocabulary of the schema; unknown values have the "
+            f"last id, {size - 1}",
+        )
+    return Rule(
+        title,
+        dtypes=_NUMBER,
+        row_shapes=((feature.dim,) if isinstance(feature, Embedding) else (),),
+        is_bad=_is_not_finite,
+        expected="a finite number",
+        advice="Fill what is missing or infinite in the pipeline, e.g. with 0",
+    )
+
+
+def _group_rule(name: str) -> Rule:
+    return Rule(
+        f"group {name!r}",
+        dtypes=_INTEGER,
+        row_shapes=((),),
+        is_bad=lambda groups: groups != groups,
+        expected="any integer",
+        advice="Number the groups",
+    )
+
+
+def _label_rule(schema: FeatureSchema) -> Rule:
+    tasks = schema.num_tasks
+    return Rule(
+        f"label {', '.join(map(repr, schema.labels))}",
+        dtypes=(*_NUMBER, "bool"),
+        row_shapes=((), (1,)) if tasks == 1 else ((tasks,),),
+        is_bad=lambda labels: (labels != 0) & (labels != 1),
+        expected="0 or 1",
+        advice="Turn the outcome into 0 or 1 in the pipeline and drop rows without one",
+    )
+
+
+_WEIGHT_RULE = Rule(
+    "sample weight",
+    dtypes=_NUMBER,
+    row_shapes=((),),
+    is_bad=lambda weights: (weights < 0) | _is_not_finite(weights),
+    expected="a finite number of at least 0",
+    advice="Give a row that shall not count the weight 0",
+)
+
+
+def pair_with_rules(batch: Any, schema: FeatureSchema, where: str = "") -> list[tuple[Rule, Any]]:
+    """Each column of a batch with its rule, in the order of the schema.
+
+    Args:
+        batch: features, (features,), (features, label) or (features, label, sample weight), where
+            features is a dict. A label or weight of None counts as absent.
+        schema: the schema.
+        where: added to messages, e.g. " (from row 4096 on)".
+
+    Raises:
+        ValueError: the batch has another structure, or a feature is missing or unknown.
+    """
+    parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+    if not 1 <= len(parts) <= 3 or not isinstance(parts[0], Mapping):
+        raise ValueError(
+            f"{PREFIX} expected a batch{where} to be (features, label[, sample weight]), where "
+            "features is a dict of one array per feature. Received: "
+            f"({', '.join(type(part).__name__ for part in parts)}). Name the columns in a dict"
+        )
+    features, label, weight = (*parts, None, None)[:3]
+    missing = [name for name in schema.names if name not in features]
+    extra = [name for name in features if name not in (*schema.names, schema.group_column)]
+    if missing:
+        raise ValueError(
+            f"{PREFIX} feature {', '.join(map(repr, missing))} is missing{where}. Expected: "
+            f"{', '.join(map(repr, schema.names))}. Received: {', '.join(map(repr, features))}. "
+            "Add the column to the batch or take the feature out of the schema"
+        )
+    if extra:
+        raise ValueError(
+            f"{PREFIX} column {', '.join(map(repr, extra))} is not in the schema{where}. Expected: "
+            f"{', '.join(map(repr, schema.names))}. Drop the column from the batch or add the "
+            "feature to the schema"
+        )
+    pairs = [(feature_rule(feature), features[feature.name]) for feature in schema.features]
+    if schema.group_column is not None and schema.group_column in features:
+        pairs.append((_group_rule(schema.group_column), features[schema.group_column]))
+    if label is not None:
+        pairs.append((_label_rule(schema), label))
+    if weight is not None:
+        pairs.append((_WEIGHT_RULE, weight))
+    return pairs
