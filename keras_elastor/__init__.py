@@ -6,7 +6,8 @@ The package needs Keras and one backend. Whatever needs more (tf.data, polars, m
 imported inside the function that uses it.
 """
 
-from keras_elastor import data, datasets, layers, metrics, models
+from keras_elastor import convert, data, datasets, layers, metrics, models
+from keras_elastor.evaluation import evaluate
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.version import __version__
 
@@ -17,8 +18,10 @@ __all__ = [
     "Numeric",
     "Sequence",
     "__version__",
+    "convert",
     "data",
     "datasets",
+    "evaluate",
     "layers",
     "metrics",
     "models",

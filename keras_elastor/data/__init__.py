@@ -1,5 +1,7 @@
 """Input: validation, synthetic impressions and tf.data pipelines."""
 
-from keras_elastor.data.validation import validate
+from keras_elastor.data.split import Split
+from keras_elastor.data.validation import guard, validate
+from keras_elastor.data.vocabulary import Vocabulary
 
-__all__ = ["validate"]
+__all__ = ["Split", "Vocabulary", "guard", "validate"]

@@ -61,8 +61,8 @@ class Rule:
             f"Received: {received} rows. Every column of a batch must describe the same rows"
         )
 
-    def check_form(self, dtype: Any, shape: Any, where: str = "") -> None:
-        """Raise ValueError unless a column has the right dtype and shape."""
+    def check_dtype(self, dtype: Any, where: str = "") -> None:
+        """Raise ValueError unless a column has the right dtype."""
         try:
             name = keras.backend.standardize_dtype(dtype)
         except ValueError:
@@ -74,6 +74,10 @@ class Rule:
                 f"{PREFIX} {self.title}{where}: expected {kind}, of dtype {cast}. Received: "
                 f"dtype {name}. Encode words with a vocabulary; cast numbers to {cast}"
             )
+
+    def check_form(self, dtype: Any, shape: Any, where: str = "") -> None:
+        """Raise ValueError unless a column has the right dtype and shape."""
+        self.check_dtype(dtype, where)
         shape = None if getattr(shape, "rank", 0) is None else tuple(shape)
         if shape is None or not shape or shape[1:] not in self.row_shapes:
             wanted = ", ".join(["rows", *map(str, self.row_shapes[0])])
@@ -153,6 +157,30 @@ _WEIGHT_RULE = Rule(
 )
 
 
+def check_names(features: Mapping[str, Any], schema: FeatureSchema, where: str = "") -> None:
+    """Raise ValueError where a feature is missing or a column is neither feature nor group.
+
+    Args:
+        features: a dict by name.
+        schema: the schema.
+        where: added to messages, e.g. " (from row 4096 on)".
+    """
+    missing = [name for name in schema.names if name not in features]
+    extra = [name for name in features if name not in (*schema.names, schema.group_column)]
+    if missing:
+        raise ValueError(
+            f"{PREFIX} feature {', '.join(map(repr, missing))} is missing{where}. Expected: "
+            f"{', '.join(map(repr, schema.names))}. Received: {', '.join(map(repr, features))}. "
+            "Add the column to the batch or take the feature out of the schema"
+        )
+    if extra:
+        raise ValueError(
+            f"{PREFIX} column {', '.join(map(repr, extra))} is not in the schema{where}. Expected: "
+            f"{', '.join(map(repr, schema.names))}. Drop the column from the batch or add the "
+            "feature to the schema"
+        )
+
+
 def pair_with_rules(batch: Any, schema: FeatureSchema, where: str = "") -> list[tuple[Rule, Any]]:
     """Each column of a batch with its rule, in the order of the schema.
 
@@ -173,20 +201,7 @@ def pair_with_rules(batch: Any, schema: FeatureSchema, where: str = "") -> list[
             f"({', '.join(type(part).__name__ for part in parts)}). Name the columns in a dict"
         )
     features, label, weight = (*parts, None, None)[:3]
-    missing = [name for name in schema.names if name not in features]
-    extra = [name for name in features if name not in (*schema.names, schema.group_column)]
-    if missing:
-        raise ValueError(
-            f"{PREFIX} feature {', '.join(map(repr, missing))} is missing{where}. Expected: "
-            f"{', '.join(map(repr, schema.names))}. Received: {', '.join(map(repr, features))}. "
-            "Add the column to the batch or take the feature out of the schema"
-        )
-    if extra:
-        raise ValueError(
-            f"{PREFIX} column {', '.join(map(repr, extra))} is not in the schema{where}. Expected: "
-            f"{', '.join(map(repr, schema.names))}. Drop the column from the batch or add the "
-            "feature to the schema"
-        )
+    check_names(features, schema, where)
     pairs = [(feature_rule(feature), features[feature.name]) for feature in schema.features]
     if schema.group_column is not None and schema.group_column in features:
         pairs.append((_group_rule(schema.group_column), features[schema.group_column]))

@@ -1,0 +1,140 @@
+"""Train a ranking model on real impressions: which short videos do users click?
+
+python examples/kuairand.py --data-dir KuaiRand-Pure --model rank_elastor
+
+The data is KuaiRand-Pure (https://kuairand.com); called with a folder that lacks it, the script
+says where to get it. The backend is that of KERAS_BACKEND, or JAX.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+EMBEDDING_DIM = 10
+# FuxiCTR's embedding regularizer 1e-5 is (1e-5 / 2) times the sum of squares.
+EMBEDDINGS_L2 = 0.5e-5
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", required=True, help="folder of the unpacked KuaiRand-Pure")
+    parser.add_argument(
+        "--model", default="rank_elastor", choices=["rank_elastor", "rank_mixer", "dnn"]
+    )
+    parser.add_argument("--epochs", type=int, default=20, help="at most; stops early")
+    parser.add_argument("--batch-size", type=int, default=2048)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    options = parse_arguments(arguments)
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    # Inside, so that `--help` is quick and Ctrl-C is heard during these seconds, too.
+    import keras
+
+    import keras_elastor as ke
+
+    try:
+        data = ke.datasets.kuairand_pure(options.data_dir)
+    except ke.datasets.DatasetNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"{len(data.train):,} impressions to train on, {len(data.valid):,} to validate, "
+        f"{len(data.test):,} to test, {len(data.schema.features)} features"
+    )
+
+    keras.utils.set_random_seed(options.seed)
+    model = build_model(options.model, data.schema)
+    model.compile(
+        optimizer=keras.optimizers.Adam(options.learning_rate, epsilon=1e-8, global_clipnorm=10),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[ke.metrics.AUC(from_logits=True)],
+    )
+    epoch_seconds: list[float] = []
+    model.fit(
+        data.train.dataset(options.batch_size, shuffle=True, seed=options.seed),
+        validation_data=data.valid.dataset(options.batch_size),
+        epochs=options.epochs,
+        shuffle=False,  # The dataset is shuffled already.
+        callbacks=[
+            keras.callbacks.EarlyStopping(
+                monitor="val_auc", mode="max", patience=2, restore_best_weights=True
+            ),
+            epoch_timer(epoch_seconds),
+        ],
+    )
+    results = {
+        name: ke.evaluate(model, split.dataset(options.batch_size))
+        for name, split in {"valid": data.valid, "test": data.test}.items()
+        if len(split)
+    }
+    print_table(options.model, model, epoch_seconds, results)
+    return 0
+
+
+def build_model(name: str, schema: Any) -> Any:
+    import keras
+
+    import keras_elastor as ke
+
+    arguments = {
+        "embedding_dim": EMBEDDING_DIM,
+        "embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2),
+    }
+    if name == "rank_elastor":
+        return ke.models.RankElastor(schema, token_dim=20, num_blocks=1, **arguments)
+    if name == "rank_mixer":
+        return ke.models.RankMixer(schema, num_blocks=2, **arguments)
+    return ke.models.DNN(schema, hidden_units=(400, 400), **arguments)
+
+
+def epoch_timer(seconds: list[float]) -> Any:
+    """A callback that appends the duration of each epoch, its validation included."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seconds.append(-time.perf_counter()),
+        on_epoch_end=lambda epoch, logs: seconds.append(seconds.pop() + time.perf_counter()),
+    )
+
+
+def print_table(
+    name: str, model: Any, epoch_seconds: list[float], results: dict[str, dict[str, float]]
+) -> None:
+    import keras
+    from rich.console import Console
+    from rich.table import Table
+
+    dense = model.count_dense_params()
+    table = Table("", name, title="KuaiRand-Pure, is_click")
+    table.add_row("backend", keras.backend.backend())
+    table.add_row("dense parameters", f"{dense:,}")
+    table.add_row("embedding parameters", f"{model.count_params() - dense:,}")
+    table.add_row("epochs", str(len(epoch_seconds)))
+    # The first epoch also compiles.
+    table.add_row("seconds per epoch", f"{statistics.median(epoch_seconds):.1f}")
+    for split, metrics in results.items():
+        for metric, value in metrics.items():
+            table.add_row(f"{split} {metric}", f"{value:.4f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,329 @@
+"""Which array of an official state dict goes into which of our weights.
+
+Official names are PyTorch's: modules joined by dots, positions in a `Sequential` as numbers. A
+`Linear.weight` is stored as `(outputs, inputs)`, ours as `(inputs, outputs)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_elastor.layers import (
+    FeatureEncoder,
+    FullMixing,
+    MeanHead,
+    MixerBlock,
+    PerTokenDense,
+    PerTokenFFN,
+    PerTokenGLU,
+    PerTokenGLUStack,
+    PerTokenRMSNorm,
+    PredictionHead,
+    ReshapeTokenizer,
+    Residual,
+    RMSNorm,
+    SegmentMixing,
+    TokenMixing,
+)
+from keras_elastor.layers.mlp_tokenizer import MLPTokenizer
+from keras_elastor.models import DNN
+from keras_elastor.models.ranking_model import RankingModel
+from keras_elastor.models.token_model import TokenModel
+from keras_elastor.schema import Embedding, Numeric
+
+Array = Any
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """One of our weights and the official arrays that make it.
+
+    Args:
+        variable: our weight.
+        sources: official names and the shapes expected under them.
+        assemble: makes our value of the arrays, in the order of `sources`.
+    """
+
+    variable: Any
+    sources: Mapping[str, Shape]
+    assemble: Callable[[Sequence[Array]], Array]
+
+
+def load_official_weights(model: Any, state_dict: Mapping[str, Any]) -> None:
+    """Fill a built model or layer of ours with the weights of its official counterpart.
+
+    Args:
+        model: a `RankElastor`, `RankMixer` or `DNN` whose layers are those of the official code, or
+            one of these layers.
+        state_dict: official name -> array or torch tensor, in PyTorch's layout.
+
+    Raises:
+        ValueError: a weight is missing, left over or of another shape, or a layer has no official
+            counterpart. The message lists every such name; no weight is changed.
+    """
+    arrays = {name: _to_numpy(value) for name, value in state_dict.items()}
+    assignments = list(_assignments(model))
+    _check(model, assignments, arrays)
+    for assignment in assignments:
+        value = assignment.assemble([arrays[name] for name in assignment.sources])
+        assignment.variable.assign(value)
+
+
+def _to_numpy(value: Any) -> Array:
+    if hasattr(value, "detach"):
+        # Numpy has no bfloat16: what is narrower than float32 is widened first.
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() and value.itemsize < 4 else value
+        return value.numpy()
+    return np.asarray(value)
+
+
+def _check(model: Any, assignments: list[Assignment], arrays: Mapping[str, Array]) -> None:
+    expected = {
+        name: shape for assignment in assignments for name, shape in assignment.sources.items()
+    }
+    received = {name: tuple(array.shape) for name, array in arrays.items()}
+    problems = [
+        f"missing: {name}, of shape {expected[name]}" for name in expected.keys() - received.keys()
+    ]
+    problems += [
+        f"left over: {name}, of shape {received[name]}"
+        for name in received.keys() - expected.keys()
+    ]
+    problems += [
+        f"of another shape: {name}, expected {expected[name]}, received {received[name]}"
+        for name in expected.keys() & received.keys()
+        if expected[name] != received[name]
+    ]
+    if problems:
+        lines = "\n  ".join(sorted(problems))
+        raise ValueError(
+            f"The state dict does not fit {type(model).__name__} '{model.name}'; nothing was "
+            f"changed.\n  {lines}"
+        )
+
+
+def _assignments(model: Any, prefix: str = "") -> Iterator[Assignment]:
+    """Assignments of a model or a layer; `prefix` is the official module's name with a dot."""
+    if isinstance(model, RankingModel):
+        yield from _model(model)
+    elif isinstance(model, MixerBlock):
+        yield from _block(model.mixing, model.norm, model.ffn, prefix)
+    elif isinstance(model, MLPTokenizer | ReshapeTokenizer):
+        yield from _tokenizer(model, prefix)
+    elif isinstance(model, Residual) and isinstance(model.layer, PerTokenFFN | PerTokenGLUStack):
+        yield from _per_token_network(model.layer, f"{prefix}parallel_ffns.")
+    elif isinstance(model, Residual | keras.layers.Identity):
+        yield from _mixing(model, prefix)
+    else:
+        raise _no_counterpart(model)
+
+
+def _no_counterpart(layer: Any) -> ValueError:
+    return ValueError(
+        f"{type(layer).__name__} '{layer.name}' has no counterpart in the official code; nothing "
+        "was changed. Expected the layers that ke.convert.from_official makes"
+    )
+
+
+# --- whole models -----------------------------------------------------------------------------
+
+
+def _model(model: RankingModel) -> Iterator[Assignment]:
+    yield from _encoder(model.get_layer("encoder"))
+    head = model.get_layer("head")
+    if isinstance(model, DNN):
+        yield from _sequential([*head.hidden.layers, head.logits], "mlp.mlp.")
+    elif isinstance(model, TokenModel):
+        yield from _tokenizer(model.get_layer("tokenizer"), "embedding_tokenization.")
+        names = {layer.name for layer in model.layers}
+        for index in range(sum(name.startswith("mixing_") for name in names)):
+            norm = f"norm_{index}"
+            yield from _block(
+                model.get_layer(f"mixing_{index}"),
+                model.get_layer(norm) if norm in names else None,
+                model.get_layer(f"ffn_{index}"),
+                f"backbone.{index}.",
+            )
+        yield from _head(head)
+    else:
+        raise _no_counterpart(model)
+
+
+def _encoder(encoder: FeatureEncoder) -> Iterator[Assignment]:
+    prefix = "embedding_layer.embedding_layer.embedding_layers."
+    dim = encoder.embedding_dim
+    numeric = [f.name for f in encoder.schema.features if isinstance(f, Numeric)]
+    if encoder.table is not None:
+        yield Assignment(
+            encoder.table.embeddings,
+            {f"{prefix}{name}.weight": (n, dim) for name, n in encoder.table.table_sizes.items()},
+            np.concatenate,
+        )
+    if numeric:
+        yield Assignment(
+            encoder.numeric_vectors,
+            {f"{prefix}{name}.weight": (dim, 1) for name in numeric},
+            lambda arrays: np.stack([array[:, 0] for array in arrays]),
+        )
+    for feature in encoder.schema.features:
+        if isinstance(feature, Embedding):
+            yield from _dense(encoder.projections[feature.name], f"{prefix}{feature.name}.")
+
+
+def _head(head: Any) -> Iterator[Assignment]:
+    if isinstance(head, MeanHead):
+        return
+    if not isinstance(head, PredictionHead) or head.pooling != "flatten":
+        raise _no_counterpart(head)
+    # The official Sequential begins with a Flatten.
+    yield from _sequential([None, *head.hidden.layers, head.logits], "pred.")
+
+
+# --- tokenizers and blocks --------------------------------------------------------------------
+
+
+def _tokenizer(tokenizer: Any, prefix: str) -> Iterator[Assignment]:
+    if not isinstance(tokenizer, MLPTokenizer | ReshapeTokenizer):
+        raise _no_counterpart(tokenizer)
+    yield from _norm(tokenizer.norm, f"{prefix}pre_norm.")
+    if isinstance(tokenizer, MLPTokenizer):
+        yield from _sequential(tokenizer.mlp.layers, f"{prefix}mlp.")
+
+
+def _block(mixing: Any, norm: Any, ffn: Any, prefix: str) -> Iterator[Assignment]:
+    yield from _mixing(mixing, f"{prefix}token_mixing.")
+    if not isinstance(norm, RMSNorm):
+        raise ValueError(
+            f"The block of mixing '{mixing.name}' has no RMSNorm between mixing and FFN, which the "
+            "official code has; nothing was changed"
+        )
+    yield from _norm(norm, f"{prefix}layer_norm1.")
+    if not (
+        isinstance(ffn, Residual)
+        and ffn.pre_norm is ffn.post_norm is None
+        and isinstance(ffn.layer, PerTokenFFN | PerTokenGLUStack)
+    ):
+        raise _no_counterpart(ffn)
+    yield from _per_token_network(ffn.layer, f"{prefix}token_interaction.parallel_ffns.")
+
+
+def _mixing(mixing: Any, prefix: str) -> Iterator[Assignment]:
+    if isinstance(mixing, keras.layers.Identity):
+        return
+    if not isinstance(mixing, Residual):
+        raise _no_counterpart(mixing)
+    layer, pre_norm, post_norm = mixing.layer, mixing.pre_norm, mixing.post_norm
+    match (layer, pre_norm, post_norm):
+        case (FullMixing(block_size=1, use_bias=True), RMSNorm(), None):
+            size = layer.kernel.shape[0]
+            yield _linear_kernel(layer.kernel, f"{prefix}cross_mixing.")
+            yield _as_it_is(layer.bias, f"{prefix}cross_mixing.bias", (size,))
+            yield from _norm(pre_norm, f"{prefix}pre_norm.")
+        case (SegmentMixing(), RMSNorm(), None) | (
+            SegmentMixing(),
+            None,
+            keras.layers.LayerNormalization(),
+        ):
+            yield _linear_kernel(layer.kernel, f"{prefix}permutation_mixing.")
+            yield from _norm(pre_norm or post_norm, f"{prefix}l_norm.")
+        case (TokenMixing(num_heads=None), None, keras.layers.LayerNormalization()):
+            yield from _norm(post_norm, f"{prefix}layer_norm.")
+        case _:
+            raise _no_counterpart(mixing)
+
+
+def _per_token_network(network: Any, prefix: str) -> Iterator[Assignment]:
+    layers = list(network.layers)
+    if isinstance(network, PerTokenGLUStack):
+        # The official Sequential has a layer without weights before the last map.
+        layers.insert(-1, None)
+    for index, layer in enumerate(layers):
+        if isinstance(layer, PerTokenDense):
+            yield from _per_token_dense(layer, prefix, str(index))
+        elif isinstance(layer, PerTokenRMSNorm):
+            tokens, dim = layer.gamma.shape
+            names = [f"{prefix}{token}.{index}.gamma" for token in range(tokens)]
+            yield Assignment(layer.gamma, dict.fromkeys(names, (dim,)), np.stack)
+        elif isinstance(layer, PerTokenGLU):
+            yield from _per_token_glu(layer, prefix, index)
+
+
+_GLU_MAPS = {
+    "gate": "fc_lift1",
+    "value": "fc_lift2",
+    "residual": "skip1",
+    "skip": "skip2",
+    "output": "fc_reduce",
+}
+
+
+def _per_token_glu(unit: PerTokenGLU, prefix: str, index: int) -> Iterator[Assignment]:
+    for ours, official in _GLU_MAPS.items():
+        if hasattr(unit, f"{ours}_kernel"):
+            bias = getattr(unit, f"{ours}_bias", None)
+            kernel = getattr(unit, f"{ours}_kernel")
+            yield from _stacked_linear(kernel, bias, prefix, f"{index}.{official}")
+
+
+def _per_token_dense(layer: PerTokenDense, prefix: str, suffix: str) -> Iterator[Assignment]:
+    yield from _stacked_linear(layer.kernel, layer.bias if layer.use_bias else None, prefix, suffix)
+
+
+# --- single weights ---------------------------------------------------------------------------
+
+
+def _stacked_linear(kernel: Any, bias: Any, prefix: str, suffix: str) -> Iterator[Assignment]:
+    """A stack of linear maps, one official module per token."""
+    tokens, inputs, outputs = kernel.shape
+    names = [f"{prefix}{token}.{suffix}." for token in range(tokens)]
+    yield Assignment(
+        kernel,
+        {f"{name}weight": (outputs, inputs) for name in names},
+        lambda arrays: np.stack([array.T for array in arrays]),
+    )
+    if bias is not None:
+        yield Assignment(bias, {f"{name}bias": (outputs,) for name in names}, np.stack)
+
+
+def _sequential(layers: Sequence[Any], prefix: str) -> Iterator[Assignment]:
+    """Layers of an MLP, numbered as in the official Sequential; None stands for no weights."""
+    for index, layer in enumerate(layers):
+        if isinstance(layer, keras.layers.Dense):
+            yield from _dense(layer, f"{prefix}{index}.")
+        elif isinstance(layer, RMSNorm):
+            yield from _norm(layer, f"{prefix}{index}.")
+
+
+def _dense(layer: Any, prefix: str) -> Iterator[Assignment]:
+    yield _linear_kernel(layer.kernel, prefix)
+    if layer.use_bias:
+        yield _as_it_is(layer.bias, f"{prefix}bias", tuple(layer.bias.shape))
+
+
+def _norm(layer: Any, prefix: str) -> Iterator[Assignment]:
+    if isinstance(layer, RMSNorm):
+        shape = tuple(layer.gamma.shape)
+        yield Assignment(
+            layer.gamma,
+            {f"{prefix}gamma": (int(np.prod(shape)),)},
+            lambda arrays: arrays[0].reshape(shape),
+        )
+        return
+    yield _as_it_is(layer.gamma, f"{prefix}weight", tuple(layer.gamma.shape))
+    yield _as_it_is(layer.beta, f"{prefix}bias", tuple(layer.beta.shape))
+
+
+def _linear_kernel(kernel: Any, prefix: str) -> Assignment:
+    inputs, outputs = kernel.shape
+    return Assignment(kernel, {f"{prefix}weight": (outputs, inputs)}, lambda arrays: arrays[0].T)
+
+
+def _as_it_is(variable: Any, name: str, shape: Shape) -> Assignment:
+    return Assignment(variable, {name: shape}, lambda arrays: arrays[0])

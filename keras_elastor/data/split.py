@@ -1,0 +1,145 @@
+"""Encoded rows in memory and the batches they are read in."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from keras_elastor.data.tf_data import import_tensorflow
+
+Dataset: TypeAlias = Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Encoded rows in memory, such as the training days of a log.
+
+    Args:
+        features: one array per feature with the rows along the first axis, and, where the schema
+            has a group, the group of each row under `schema.group_column`.
+        labels: `(rows,)` for one task, `(rows, tasks)` for several, float32.
+
+    Example:
+
+    >>> split = ke.data.Split({"item": np.array([3, 1, 2], "int32")}, np.ones(3, "float32"))
+    >>> len(split)
+    3
+    >>> for features, labels in split.dataset(batch_size=2):
+    ...     print(features["item"].numpy(), labels.numpy())
+    [3 1] [1. 1.]
+    [2] [1.]
+
+    Raises:
+        ValueError: an array holds another number of rows than the labels.
+    """
+
+    features: dict[str, np.ndarray]
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, values in self.features.items():
+            if len(values) != len(self.labels):
+                raise ValueError(
+                    f"Feature '{name}': expected {len(self.labels)} rows, one per label. "
+                    f"Received: {len(values)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def dataset(
+        self,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int | None = None,
+        drop_remainder: bool = False,
+    ) -> Dataset:
+        """Read the rows as a `tf.data.Dataset` of `(features, labels)`.
+
+        Every pass over the dataset gives every row exactly once, except for the rows that
+        `drop_remainder` drops.
+
+        Args:
+            batch_size: rows per batch.
+            shuffle: whether to mix all rows, in another order on every pass. Default: in order.
+            seed: makes the orders of a shuffled dataset the same in every run. Default: others.
+            drop_remainder: whether to drop a last batch of fewer than `batch_size` rows, so that
+                every batch has one shape.
+
+        Returns:
+            The dataset; its cardinality is known. `features` is a dict of one tensor per feature.
+            In `model.fit(dataset, shuffle=False)` the argument keeps Keras from warning that it
+            leaves the order of a dataset alone.
+
+        Raises:
+            ImportError: TensorFlow is not installed.
+            ValueError: `batch_size` is below 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"Expected batch_size >= 1. Received: batch_size={batch_size!r}")
+        tf = import_tensorflow()
+        indices = _index_batches(tf, len(self), batch_size, shuffle, seed, drop_remainder)
+        gather_features = _gatherer(tf, self.features)
+        gather_labels = _gatherer(tf, {"labels": self.labels})
+        return indices.map(
+            lambda batch: (gather_features(batch), gather_labels(batch)["labels"]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        ).prefetch(tf.data.AUTOTUNE)
+
+
+def _index_batches(
+    tf: Any, rows: int, batch_size: int, shuffle: bool, seed: int | None, drop_remainder: bool
+) -> Dataset:
+    """Row numbers in batches, `(batch,)` int64; one permutation per pass, cut into slices.
+
+    `Dataset.range(rows).shuffle(rows)` would handle every row on its own, ten times slower.
+    """
+    num_batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
+    static_size = batch_size if drop_remainder else None
+
+    def order(key: Any) -> Any:
+        in_order = tf.range(rows, dtype=tf.int64)
+        return tf.random.experimental.stateless_shuffle(in_order, key) if shuffle else in_order
+
+    def cut(order: Any) -> Dataset:
+        return tf.data.Dataset.range(num_batches).map(
+            lambda i: tf.ensure_shape(order[i * batch_size : (i + 1) * batch_size], (static_size,))
+        )
+
+    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2).take(1)
+    batches = keys.map(order).flat_map(cut)
+    return batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+
+
+def _gatherer(tf: Any, arrays: dict[str, np.ndarray]) -> Callable[[Any], dict[str, Any]]:
+    """A function from row numbers to these rows of every array.
+
+    Arrays of one type lie side by side in one matrix, so that a row is read in one piece: three
+    times faster than one gather per array for 38 arrays and batches of 4,096.
+    """
+    names_of_type: dict[Any, list[str]] = {}
+    for name, values in arrays.items():
+        names_of_type.setdefault(values.dtype, []).append(name)
+    widths = {name: math.prod(values.shape[1:]) for name, values in arrays.items()}
+    matrices = [
+        tf.constant(
+            np.concatenate([arrays[name].reshape(-1, widths[name]) for name in names], axis=1)
+        )
+        for names in names_of_type.values()
+    ]
+
+    def gather(batch: Any) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
+        for names, matrix in zip(names_of_type.values(), matrices, strict=True):
+            pieces = tf.split(tf.gather(matrix, batch), [widths[name] for name in names], axis=1)
+            columns.update(zip(names, pieces, strict=True))
+        return {
+            name: tf.reshape(columns[name], (-1, *values.shape[1:]))
+            for name, values in arrays.items()
+        }
+
+    return gather

@@ -1,0 +1,102 @@
+"""Reading columns of a CSV file with errors that name the line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from keras_elastor.optional import import_optional
+
+DataFrame: TypeAlias = Any
+Expression: TypeAlias = Any
+
+_LINE = "__line__"
+
+
+def read_csv_columns(path: Path, columns: Sequence[str]) -> DataFrame:
+    """Read some columns of a CSV file as text.
+
+    Args:
+        path: the file; its first line names the columns.
+        columns: the columns to read. Others in the file are ignored.
+
+    Returns:
+        A polars frame of these columns, all strings, null where a field is empty. Its last column
+        is the line number of each row, for `parse_integers` and `require`.
+
+    Raises:
+        ValueError: the file is empty, is not CSV or lacks a column. The message names the file and
+            the column.
+    """
+    pl = import_optional("polars", extra="data")
+    try:
+        present = pl.read_csv(path, n_rows=0).columns
+        missing = [name for name in columns if name not in present]
+        if missing:
+            raise ValueError(
+                f"{path}: expected the columns {', '.join(columns)}. Missing: {', '.join(missing)}"
+            )
+        frame = pl.read_csv(path, columns=list(columns), infer_schema=False)
+    except (pl.exceptions.PolarsError, UnicodeError) as error:
+        raise ValueError(f"{path}: cannot be read as CSV. {error}") from error
+    # Line 1 is the header.
+    return frame.select(columns).with_row_index(_LINE, offset=2).select(*columns, _LINE)
+
+
+def parse_integers(frame: DataFrame, path: Path, *columns: str, empty: bool = False) -> DataFrame:
+    """Turn columns of text into integers.
+
+    Args:
+        frame: what `read_csv_columns` returned.
+        path: its file, for the message.
+        *columns: the columns to turn.
+        empty: whether a field may be empty; it becomes a null. Default: no.
+
+    Returns:
+        The frame with these columns as Int64.
+
+    Raises:
+        ValueError: a field is no integer. The message names file, line, column and value.
+    """
+    pl = import_optional("polars", extra="data")
+    numbers = frame.with_columns(pl.col(*columns).cast(pl.Int64, strict=False))
+    for name in columns:
+        bad = numbers[name].is_null()
+        if empty:
+            bad &= frame[name].is_not_null()
+        _raise_if_any(frame, path, name, bad, "an integer")
+    return numbers
+
+
+def require(
+    frame: DataFrame, path: Path, column: str, condition: Expression, expected: str
+) -> None:
+    """Check every row of a frame.
+
+    Args:
+        frame: what `read_csv_columns` or `parse_integers` returned.
+        path: its file, for the message.
+        column: the column to show in the message.
+        condition: a polars expression that holds for a right row.
+        expected: what a right value is, for the message.
+
+    Raises:
+        ValueError: it does not hold somewhere. The message names file, line, column and value.
+    """
+    _raise_if_any(frame, path, column, ~frame.select(condition).to_series(), expected)
+
+
+def without_lines(frame: DataFrame) -> DataFrame:
+    """The frame without its line numbers."""
+    return frame.drop(_LINE)
+
+
+def _raise_if_any(frame: DataFrame, path: Path, column: str, bad: Any, expected: str) -> None:
+    if bad.any():
+        line, value = frame.filter(bad).select(_LINE, column).row(0)
+        raise ValueError(
+            f"{path}, line {line}, column '{column}': expected {expected}. Received: "
+            f"{'an empty field' if value is None else repr(value)} "
+            f"(such lines in the file: {bad.sum()})"
+        )

@@ -1,0 +1,32 @@
+"""Checks of what a layer is given, with messages that name the layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_elastor.types import Shape
+
+
+def require_tokens(layer: Any, shape: Shape) -> tuple[int, int]:
+    """The two static sizes of `(batch, tokens, token_dim)` or `(batch, fields, embedding_dim)`.
+
+    Raises:
+        ValueError: the shape has another rank or an unknown size.
+    """
+    if len(shape) != 3 or shape[1] is None or shape[2] is None:
+        raise ValueError(
+            f"{type(layer).__name__} '{layer.name}': expected an input of shape "
+            "(batch, tokens, token_dim) with known tokens and token_dim. "
+            f"Received: shape={tuple(shape)}"
+        )
+    return shape[1], shape[2]
+
+
+def require_positive(layer: Any, **arguments: int) -> None:
+    """Raise a ValueError that names the first argument which is not an integer of at least 1."""
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"{type(layer).__name__}: expected `{name}` to be an integer of at least 1. "
+                f"Received: {name}={value!r} (of type {type(value).__name__})"
+            )

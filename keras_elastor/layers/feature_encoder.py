@@ -1,0 +1,206 @@
+"""From named features to one embedding per field."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.layers.checks import require_positive
+from keras_elastor.layers.embedding_table import EmbeddingTable
+from keras_elastor.layers.initializers import get_kernel_initializer
+from keras_elastor.saving import deserialize, register, serialize
+from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
+from keras_elastor.types import Config, InitializerLike, RegularizerLike, Shape, Tensor
+
+
+@register
+class FeatureEncoder(keras.layers.Layer):
+    """Makes one embedding per feature, in the order of the schema.
+
+    | feature | embedding |
+    |---|---|
+    | `Categorical` | row of its table |
+    | `Numeric` | value * learned vector |
+    | `Sequence` | mean of its table's rows over the positions that are not padding (id 0); zero for an empty history |
+    | `Embedding` | learned linear map of the vector, without bias |
+
+    All tables are one `EmbeddingTable`, read by one gather. An id outside its vocabulary gives NaN.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of every field's embedding. Default: 10.
+        embeddings_initializer: initializer of the tables' rows. Default: None, normal with standard
+            deviation 1e-4 and zero padding rows, as in FuxiCTR.
+        numeric_initializer: initializer of the numeric features' vectors. Default: None, normal
+            with standard deviation sqrt(2 / (1 + embedding_dim)), the Xavier normal of FuxiCTR's
+            `Linear(1, embedding_dim)`.
+        embeddings_regularizer: regularizer of the tables, the numeric vectors and the maps of
+            pretrained vectors (FuxiCTR from version 2.3.7 on; before, of the tables alone).
+            FuxiCTR's lambda is `keras.regularizers.L2(lambda / 2)`. Default: None.
+
+    Input: a dict with one tensor per feature: `(batch,)` integers, `(batch,)` floats,
+    `(batch, max_length)` integers or `(batch, dim)` floats.
+    Output shape: `(batch, fields, embedding_dim)`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Numeric("price"), ke.Categorical("item", 10)])
+    >>> encoder = ke.layers.FeatureEncoder(schema, embedding_dim=4)
+    >>> encoder({"price": np.ones(2, "float32"), "item": np.array([1, 2])}).shape == (2, 2, 4)
+    True
+
+    Reference: FuxiCTR, `FeatureEmbedding`.
+    """  # noqa: E501 - the rows of a table do not break
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        embeddings_initializer: InitializerLike = None,
+        numeric_initializer: InitializerLike = None,
+        embeddings_regularizer: RegularizerLike = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require_positive(self, embedding_dim=embedding_dim)
+        self.schema = schema
+        self.embedding_dim = embedding_dim
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        if numeric_initializer is None:
+            stddev = (2 / (1 + embedding_dim)) ** 0.5
+            numeric_initializer = keras.initializers.RandomNormal(stddev=stddev)
+        self.numeric_initializer = keras.initializers.get(numeric_initializer)
+        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        # Half precision would round large numbers and ids before they are looked at.
+        self.autocast = False
+
+    def _features(self, kind: type) -> list[Any]:
+        return [feature for feature in self.schema.features if isinstance(feature, kind)]
+
+    def build(self, input_shape: dict[str, Shape]) -> None:
+        """Make the tables, the numeric vectors and the maps of pretrained vectors."""
+        columns = [feature.table_name for feature in self._features(Categorical)]
+        for feature in self._features(Sequence):
+            columns += [feature.table_name] * feature.max_length
+        self.table = None
+        if columns:
+            self.table = EmbeddingTable(
+                self.schema.table_sizes,
+                columns,
+                self.embedding_dim,
+                self.embeddings_initializer,
+                self.embeddings_regularizer,
+                dtype=self.dtype_policy,
+                name="table",
+            )
+            self.table.build((None, len(columns)))
+        if numeric := self._features(Numeric):
+            self.numeric_vectors = self.add_weight(
+                name="numeric_vectors",
+                shape=(len(numeric), self.embedding_dim),
+                initializer=self.numeric_initializer,
+                regularizer=self.embeddings_regularizer,
+                autocast=False,
+            )
+        self.projections = {
+            feature.name: self._make_projection(feature) for feature in self._features(Embedding)
+        }
+        self.built = True
+
+    def _make_projection(self, feature: Embedding) -> Any:
+        projection = keras.layers.Dense(
+            self.embedding_dim,
+            use_bias=False,
+            kernel_initializer=get_kernel_initializer(None),
+            kernel_regularizer=self.embeddings_regularizer,
+            dtype=self.dtype_policy,
+        )
+        projection.build((None, feature.dim))
+        return projection
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Embed every feature."""
+        blocks = {
+            **self._embed_ids(inputs),
+            Numeric: self._embed_numbers(inputs),
+            Embedding: self._embed_vectors(inputs),
+        }
+        # Neighbours of one kind are one slice of their block.
+        fields = []
+        taken = dict.fromkeys(blocks, 0)
+        for kind, run in itertools.groupby(self.schema.features, type):
+            count = len(list(run))
+            fields.append(blocks[kind][:, taken[kind] : taken[kind] + count])
+            taken[kind] += count
+        outputs = fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _embed_ids(self, inputs: dict[str, Tensor]) -> dict[type, Tensor]:
+        if self.table is None:
+            return {}
+        categorical = self._features(Categorical)
+        histories = self._features(Sequence)
+        columns = [ops.expand_dims(inputs[feature.name], 1) for feature in categorical]
+        columns += [inputs[feature.name] for feature in histories]
+        rows = self.table(ops.concatenate(columns, axis=1))
+        pooled = []
+        start = len(categorical)
+        for feature in histories:
+            end = start + feature.max_length
+            pooled.append(self._mean_of_history(rows[:, start:end], inputs[feature.name]))
+            start = end
+        embeddings: dict[type, Tensor] = {Categorical: rows[:, : len(categorical)]}
+        if pooled:
+            embeddings[Sequence] = ops.stack(pooled, axis=1)
+        return embeddings
+
+    def _mean_of_history(self, rows: Tensor, ids: Tensor) -> Tensor:
+        is_item = ops.cast(ops.not_equal(ids, 0), rows.dtype)
+        total = ops.sum(rows * ops.expand_dims(is_item, -1), axis=1)
+        return total / ops.maximum(ops.sum(is_item, axis=1, keepdims=True), 1)
+
+    def _embed_numbers(self, inputs: dict[str, Tensor]) -> Tensor | None:
+        numeric = self._features(Numeric)
+        if not numeric:
+            return None
+        numbers = ops.stack([inputs[feature.name] for feature in numeric], axis=1)
+        numbers = ops.expand_dims(ops.cast(numbers, self.variable_dtype), -1)
+        return ops.cast(numbers * self.numeric_vectors, self.compute_dtype)
+
+    def _embed_vectors(self, inputs: dict[str, Tensor]) -> Tensor | None:
+        if not self.projections:
+            return None
+        vectors = [
+            projection(ops.cast(inputs[name], self.compute_dtype))
+            for name, projection in self.projections.items()
+        ]
+        return ops.stack(vectors, axis=1)
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Any:
+        """Shape and dtype of the embeddings."""
+        shapes = {name: tensor.shape for name, tensor in inputs.items()}
+        return keras.KerasTensor(self.compute_output_shape(shapes), dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: dict[str, Shape]) -> Shape:
+        """Shape of the embeddings."""
+        batch = input_shape[self.schema.names[0]][0]
+        return (batch, len(self.schema.features), self.embedding_dim)
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "schema": serialize(self.schema),
+            "embedding_dim": self.embedding_dim,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "numeric_initializer": keras.initializers.serialize(self.numeric_initializer),
+            "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> FeatureEncoder:
+        """Make the encoder from its config."""
+        return cls(**{**config, "schema": deserialize(config["schema"])})

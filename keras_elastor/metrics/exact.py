@@ -1,0 +1,214 @@
+"""Exact metrics of whole evaluation sets, in float64 on the host.
+
+All take one-dimensional arrays, one entry per row; a column `(rows, 1)` counts as one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[Any]
+
+
+def exact_auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
+    """Area under the ROC curve, ties averaged.
+
+        AUC = sum over clicks i, non-clicks j of w_i w_j ([s_i > s_j] + [s_i == s_j] / 2)
+              / (sum of w_i * sum of w_j)
+
+    Equal to scikit-learn's `roc_auc_score`; cost of one sort.
+
+    Args:
+        labels: 0 or 1 per row, shape `(rows,)`, any dtype.
+        scores: logits or probabilities, shape `(rows,)`, any real dtype; infinities allowed.
+        sample_weight: weight per row, finite and not negative, shape `(rows,)`. Default: 1.
+
+    Returns:
+        The area in `[0, 1]`; `nan`, with a warning, where only one class has weight.
+
+    Raises:
+        ValueError: NaN scores, labels other than 0 and 1, wrong weights or shapes. The message
+            names the first such row.
+
+    Example:
+
+    >>> ke.metrics.exact_auc([0, 0, 1, 1], [0.1, 0.4, 0.4, 0.8])
+    0.875
+    """
+    labels, scores, weights = _checked(labels, scores, sample_weight)
+    one_group = np.zeros(len(labels), dtype=np.int64)
+    won, positives, negatives = (
+        float(total[0]) for total in _pairs_won(labels, scores, weights, one_group, 1)
+    )
+    if positives == 0 or negatives == 0:
+        _warn_undefined("AUC", f"needs both classes, but {_classes(labels, weights)}")
+        return float("nan")
+    return won / positives / negatives
+
+
+def log_loss_from_logits(labels: Any, logits: Any, sample_weight: Any = None) -> float:
+    """Mean binary cross-entropy in nats.
+
+        logloss = sum of w_i * (softplus(z_i) - y_i z_i) / sum of w_i
+
+    computed without a sigmoid, so that logits of any size keep their exact loss.
+
+    Args:
+        labels: 0 or 1 per row, shape `(rows,)`, any dtype.
+        logits: shape `(rows,)`, any real dtype.
+        sample_weight: weight per row, finite and not negative, shape `(rows,)`. Default: 1.
+
+    Returns:
+        The mean loss; `nan`, with a warning, where no row has weight.
+
+    Raises:
+        ValueError: as for `exact_auc`.
+
+    Example:
+
+    >>> round(ke.metrics.log_loss_from_logits([0, 1], [0.0, 2.0]), 6)
+    0.410038
+    """
+    labels, logits, weights = _checked(labels, logits, sample_weight)
+    total = weights.sum()
+    if total == 0:
+        _warn_undefined("logloss", "needs rows of positive weight, but there are none")
+        return float("nan")
+    # softplus(z) - y z is softplus(-z) for a click; written so, an infinite logit is no inf - inf.
+    losses = np.logaddexp(0.0, np.where(labels == 1, -logits, logits))
+    counted = weights > 0
+    return float(np.dot(losses[counted], weights[counted]) / total)
+
+
+def group_auc(labels: Any, scores: Any, groups: Any) -> float:
+    """GAUC: the mean of the groups' AUC, each weighted by its number of rows.
+
+        gAUC = sum over groups u of n_u AUC_u / sum over groups u of n_u
+
+    Groups (usually users) in which only one class occurs have no AUC and are left out of both
+    sums, as in FuxiCTR.
+
+    Args:
+        labels: 0 or 1 per row, shape `(rows,)`, any dtype.
+        scores: logits or probabilities, shape `(rows,)`, any real dtype.
+        groups: group of each row, integers or strings, shape `(rows,)`; rows of one group may lie
+            anywhere.
+
+    Returns:
+        The mean in `[0, 1]`; `nan`, with a warning, where no group has both classes.
+
+    Raises:
+        ValueError: as for `exact_auc`, or one group per row is not given.
+
+    Example:
+
+    >>> ke.metrics.group_auc([0, 1, 0, 0, 1], [0.1, 0.4, 0.4, 0.5, 0.2], groups=[7, 7, 9, 9, 9])
+    0.4
+
+    References:
+        `fuxictr/metrics.py` of FuxiCTR, metric `gAUC`; Zhu et al. (2017), Optimized Cost per Click
+        in Taobao Display Advertising, section 5.
+    """
+    labels, scores, weights = _checked(labels, scores, None)
+    groups = _vector("groups", groups)
+    _require_one_per_row("groups", groups, labels)
+    names, group_of_row = np.unique(groups, return_inverse=True)
+    won, positives, negatives = _pairs_won(labels, scores, weights, group_of_row, len(names))
+    both = (positives > 0) & (negatives > 0)
+    if not both.any():
+        _warn_undefined(
+            "gAUC", f"needs a group with both classes, but none of {len(names)} groups has both"
+        )
+        return float("nan")
+    won, positives, negatives = won[both], positives[both], negatives[both]
+    return float(np.average(won / positives / negatives, weights=positives + negatives))
+
+
+def _pairs_won(
+    labels: _Array, scores: _Array, weights: _Array, group_of_row: _Array, num_groups: int
+) -> tuple[_Array, _Array, _Array]:
+    """Per group: weight of the pairs that clicks win, of the clicks and of the non-clicks."""
+    if not len(labels):
+        nothing = np.zeros(num_groups)
+        return nothing, nothing, nothing
+    order = np.lexsort((scores, group_of_row))
+    scores, group_of_row = scores[order], group_of_row[order]
+    positive = (weights * labels)[order]
+    negative = (weights * (1 - labels))[order]
+
+    changes = (np.diff(group_of_row) != 0) | (scores[1:] != scores[:-1])
+    tie_starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    group_of_tie = group_of_row[tie_starts]
+    positive_of_tie = np.add.reduceat(positive, tie_starts)
+    negative_of_tie = np.add.reduceat(negative, tie_starts)
+
+    positives = np.bincount(group_of_tie, positive_of_tie, minlength=num_groups)
+    negatives = np.bincount(group_of_tie, negative_of_tie, minlength=num_groups)
+    # Groups lie one after the other: the negatives of all groups before are no opponents.
+    opponents_before = (np.cumsum(negatives) - negatives)[group_of_tie]
+    below = np.cumsum(negative_of_tie) - negative_of_tie - opponents_before
+    pairs = positive_of_tie * (below + negative_of_tie / 2)
+    return np.bincount(group_of_tie, pairs, minlength=num_groups), positives, negatives
+
+
+def _checked(labels: Any, scores: Any, sample_weight: Any) -> tuple[_Array, _Array, _Array]:
+    """All three as float64 vectors of one length, with values that can be measured."""
+    labels = _vector("labels", labels).astype(np.float64)
+    scores = _vector("scores", scores).astype(np.float64)
+    _require_one_per_row("scores", scores, labels)
+    _refuse(np.isnan(scores), "scores", scores, "expected numbers")
+    _refuse((labels != 0) & (labels != 1), "labels", labels, "expected 0 or 1")
+    if sample_weight is None:
+        return labels, scores, np.ones_like(labels)
+    weights = _vector("sample_weight", sample_weight).astype(np.float64)
+    _require_one_per_row("sample_weight", weights, labels)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    _refuse(wrong, "sample_weight", weights, "expected finite numbers of at least 0")
+    return labels, scores, weights
+
+
+def _vector(argument: str, values: Any) -> _Array:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(
+            f"Expected `{argument}` of shape (rows,). Received: {argument}.shape={array.shape}. "
+            "Measure several tasks one by one"
+        )
+    return array
+
+
+def _require_one_per_row(argument: str, values: _Array, labels: _Array) -> None:
+    if len(values) != len(labels):
+        raise ValueError(
+            f"Expected one entry of `{argument}` per label. "
+            f"Received: {len(values)} for {len(labels)} labels"
+        )
+
+
+def _refuse(wrong: _Array, argument: str, values: _Array, expected: str) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        raise ValueError(
+            f"`{argument}`: {expected}. Received: {values[rows[0]]:g} in row {rows[0]} "
+            f"(first of {len(rows)} such rows among {len(values)})"
+        )
+
+
+def _classes(labels: _Array, weights: _Array) -> str:
+    if not len(labels):
+        return "there are no rows"
+    present = np.unique(labels[weights > 0])
+    if not len(present):
+        return f"none of {len(labels)} rows has positive weight"
+    return f"all rows of positive weight ({int((weights > 0).sum())}) have label {present[0]:g}"
+
+
+def _warn_undefined(metric: str, why: str) -> None:
+    # Frame 1 is this one, 2 the metric, 3 its caller.
+    warnings.warn(f"{metric} is nan: it {why}", UserWarning, stacklevel=3)

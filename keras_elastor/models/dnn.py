@@ -1,0 +1,77 @@
+"""The plain deep network over all embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import FeatureEncoder, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, make_inputs
+from keras_elastor.models.registry import register_model
+from keras_elastor.saving import serialize_arguments
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class DNN(RankingModel):
+    """Multi-layer perceptron over the concatenated embeddings.
+
+        logits = MLP(vec(encoder(features)))
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        hidden_units: widths of the hidden layers. Default: (400, 400).
+        activation: elementwise function. Default: "relu".
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> model = ke.models.DNN(schema, hidden_units=[16])
+    >>> model.predict({"user": np.array([1]), "price": np.array([0.5])}, verbose=0).shape
+    (1, 1)
+
+    Reference: FuxiCTR, model `DNN`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        hidden_units: Sequence[int] = (400, 400),
+        activation: ActivationLike = "relu",
+        embeddings_regularizer: RegularizerLike = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(
+            schema=schema,
+            embedding_dim=embedding_dim,
+            hidden_units=hidden_units,
+            activation=activation,
+            embeddings_regularizer=embeddings_regularizer,
+            dtype=dtype,
+        )
+        encoder = FeatureEncoder(
+            schema,
+            embedding_dim,
+            embeddings_regularizer=embeddings_regularizer,
+            dtype=dtype,
+            name="encoder",
+        )
+        head = PredictionHead(
+            schema.num_tasks,
+            hidden_units=hidden_units,
+            activation=activation,
+            dtype=dtype,
+            name="head",
+        )
+        inputs = make_inputs(schema)
+        embeddings = encoder(inputs)
+        super().__init__(
+            schema, inputs, head(embeddings), {"encoder": embeddings}, config, **kwargs
+        )

@@ -1,0 +1,195 @@
+"""What all models share: named inputs from a schema, logits out, named stages between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import keras
+
+from keras_elastor.data.rules import PREFIX, check_names, feature_rule
+from keras_elastor.data.validation import guard, readable_errors
+from keras_elastor.layers import FeatureEncoder
+from keras_elastor.models.registry import get_preset
+from keras_elastor.saving import deserialize
+from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
+from keras_elastor.types import Config, Tensor
+
+
+def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
+    """One named `keras.Input` per feature of the schema."""
+    inputs = {}
+    for feature in schema.features:
+        shape: tuple[int, ...] = ()
+        if isinstance(feature, Sequence):
+            shape = (feature.max_length,)
+        elif isinstance(feature, Embedding):
+            shape = (feature.dim,)
+        dtype = "float32" if isinstance(feature, Numeric | Embedding) else "int32"
+        inputs[feature.name] = keras.Input(shape, dtype=dtype, name=feature.name)
+    return inputs
+
+
+class RankingModel(keras.Model):
+    """Base of the functional models: a `keras.Model` that knows its schema and its stages.
+
+    Its input is a dict with one tensor per feature of the schema. The tensor of the schema's group
+    (`FeatureSchema.group_column`) may travel in the same dict and is dropped; any other difference
+    is an error that names the feature. Its output are logits of shape `(batch, tasks)`, float32.
+
+    A subclass builds its graph in its constructor and hands it to this one.
+
+    Args:
+        schema: the schema of the inputs.
+        inputs: the symbolic inputs, as `make_inputs` gives them.
+        outputs: the symbolic logits.
+        stages: the named intermediate tensors, in the order of computation.
+        config: the subclass's constructor arguments; layers and other objects serialized.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        inputs: Mapping[str, Any],
+        outputs: Tensor,
+        stages: Mapping[str, Tensor],
+        config: Config | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs=dict(inputs), outputs=outputs, **kwargs)
+        self.schema = schema
+        self._stages = dict(stages)
+        self._config = config
+        # Numbers and ids reach the encoder as they are, whatever the compute dtype.
+        self.autocast = False
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Logits of a batch."""
+        return super().__call__(self._select(inputs), *args, **kwargs)
+
+    def _select(self, inputs: Any) -> Any:
+        """The features among the inputs, without the group."""
+        if not isinstance(inputs, Mapping):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': expected a dict with one tensor per feature "
+                f"({', '.join(self.schema.names)}). Received: {type(inputs).__name__}"
+            )
+        check_names(inputs, self.schema)
+        for feature in self.schema.features:
+            dtype = getattr(inputs[feature.name], "dtype", None)
+            if dtype is not None:
+                feature_rule(feature).check_dtype(dtype)
+        return {name: inputs[name] for name in self.schema.names}
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.fit`; wrong features, labels or weights raise a ValueError that names them.
+
+        Arrays are checked before the first step, batches of a stream when they arrive; see
+        `keras_elastor.data.validate` for what is right.
+        """
+        x = self._guard(x, y, kwargs.get("sample_weight"))
+        if isinstance(x, Mapping):
+            if not len(x[self.schema.names[0]]):
+                raise ValueError(
+                    f"{PREFIX} expected at least one row to train on. Received: 0 rows"
+                )
+        else:
+            # Keras would warn that it does not shuffle a stream, although nobody asked it to.
+            kwargs.setdefault("shuffle", False)
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            kwargs["validation_data"] = guard(validation, self.schema)
+        with readable_errors():
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`, with the checks of `fit`."""
+        x = self._guard(x, y, kwargs.get("sample_weight"))
+        with readable_errors():
+            return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`, with the checks of `fit`."""
+        x = self._guard(x)
+        with readable_errors():
+            return super().predict(x, *args, **kwargs)
+
+    def _guard(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        if isinstance(x, Mapping):
+            guard((x, y, sample_weight), self.schema)
+            return x
+        return guard(x, self.schema)
+
+    @property
+    def stage_names(self) -> list[str]:
+        """Names of the intermediate tensors, in the order of computation."""
+        return list(self._stages)
+
+    def intermediates(self, names: Iterable[str] | None = None) -> RankingModel:
+        """A model over the same inputs and weights that returns intermediate tensors.
+
+        Args:
+            names: some of `stage_names`. Default: all.
+
+        Returns:
+            A model whose output is a dict from name to tensor, in the order of `names`.
+
+        Raises:
+            ValueError: a name is no stage of this model.
+        """
+        names = self.stage_names if names is None else list(names)
+        unknown = [name for name in names if name not in self._stages]
+        if unknown or not names:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': expected some of the stages "
+                f"{', '.join(self.stage_names)}. Received: {names}"
+            )
+        stages = {name: self._stages[name] for name in names}
+        return RankingModel(
+            self.schema, self.input, stages, self._stages, name=f"{self.name}_intermediates"
+        )
+
+    def count_dense_params(self) -> int:
+        """Number of weights outside of the feature encoders: what scales with the model alone."""
+        return int(self.count_params()) - self.count_embedding_params()
+
+    def count_embedding_params(self) -> int:
+        """Number of weights of the feature encoders: what scales with the vocabularies."""
+        encoders = [layer for layer in self.layers if isinstance(layer, FeatureEncoder)]
+        return sum(int(encoder.count_params()) for encoder in encoders)
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        if self._config is None:
+            raise NotImplementedError(
+                f"'{self.name}' is a view on the tensors of another model: save that one and call "
+                "its `intermediates` again after loading it"
+            )
+        return {**self._config, "name": self.name, "trainable": self.trainable}
+
+    @classmethod
+    def from_preset(cls, name: str, *, schema: FeatureSchema, **overrides: Any) -> Self:
+        """The model of a published experiment.
+
+        Args:
+            name: one of `ke.models.list_presets()` for this class.
+            schema: a `FeatureSchema`.
+            overrides: constructor arguments that replace the preset's.
+
+        Raises:
+            ValueError: there is no preset of that name, or it belongs to another class.
+        """
+        preset = get_preset(name)
+        if not issubclass(preset.model, cls):
+            raise ValueError(
+                f"Preset '{name}' is a {preset.model.__name__}: call "
+                f"ke.models.{preset.model.__name__}.from_preset('{name}', schema=schema)"
+            )
+        model: Self = preset.model(schema, **{**preset.arguments(), **overrides})
+        return model
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> Self:
+        """Make the model from its constructor arguments."""
+        with keras.saving.custom_object_scope(custom_objects or {}):
+            return cls(**{key: deserialize(value) for key, value in config.items()})

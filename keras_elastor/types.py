@@ -1,0 +1,23 @@
+"""Names for the loose types that Keras works with."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+Tensor: TypeAlias = Any
+"""A tensor of the running backend, a numpy array or a `keras.KerasTensor`."""
+
+Shape: TypeAlias = tuple[int | None, ...]
+"""A static shape; None where only the running program knows, as for the batch."""
+
+Config: TypeAlias = dict[str, Any]
+"""What `get_config` returns: plain values and serialized Keras objects."""
+
+InitializerLike: TypeAlias = Any
+"""A `keras.initializers.Initializer`, its name, its config, or None for the default."""
+
+RegularizerLike: TypeAlias = Any
+"""A `keras.regularizers.Regularizer`, its name, its config, or None."""
+
+ActivationLike: TypeAlias = Any
+"""A function of one tensor, its name, or None for the identity."""

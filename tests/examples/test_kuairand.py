@@ -1,0 +1,91 @@
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+from tests.datasets.kuairand_files import impression, write_files
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "kuairand.py"
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("kuairand_example", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_empty_folder_ends_in_three_lines_and_exit_code_2(tmp_path):
+    result = subprocess.run(
+        [sys.executable, SCRIPT, "--data-dir", tmp_path],
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stdout == ""
+    # TensorFlow itself prints lines before these.
+    needed, place, source = result.stderr.splitlines()[-3:]
+    assert needed.startswith("Needed: log_standard_4_22_to_5_08_pure.csv, ")
+    assert str(tmp_path) in place
+    assert "https://zenodo.org/records/10439422" in source
+    if keras.backend.backend() != "tensorflow":
+        assert len(result.stderr.splitlines()) == 3
+
+
+def test_ctrl_c_ends_in_a_short_message(script, monkeypatch, capsys):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "run", interrupted)
+    assert script.main(["--data-dir", "."]) == 130
+    assert capsys.readouterr().err == "\nInterrupted.\n"
+
+
+def test_a_wrong_model_is_told_before_anything_is_read(script, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        script.main(["--data-dir", ".", "--model", "transformer"])
+    assert "rank_mixer" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    not (hasattr(ke.models, "DNN") and hasattr(ke, "evaluate")), reason="needs models and metrics"
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        "rank_elastor",
+        pytest.param("rank_mixer", marks=pytest.mark.slow),
+        pytest.param("dnn", marks=pytest.mark.slow),
+    ],
+)
+def test_trains_and_ends_with_a_table(script, tmp_path, capsys, model):
+    generator = np.random.default_rng(0)
+    log = [
+        impression(
+            *(int(generator.integers(4)), int(generator.integers(5)), 20220501 + i % 5, i // 5 % 2),
+            time_ms=i,
+        )
+        for i in range(100)
+    ]
+    earlier = [impression(user, 1, 20220410) for user in range(4)]
+    write_files(tmp_path, log, earlier)
+    # Batches of one shape only: every further one is compiled anew.
+    arguments = ["--data-dir", str(tmp_path), "--model", model, "--epochs", "1"]
+    assert script.main([*arguments, "--batch-size", "20", "--seed", "1"]) == 0
+    output = capsys.readouterr().out
+    for word in ("40 impressions to train on, 40 to validate, 20 to test", model):
+        assert word in output
+    for row in ("backend", "dense parameters", "epochs", "seconds per epoch"):
+        assert row in output
+    for row in ("valid auc", "valid logloss", "valid gauc", "test auc"):
+        value = output.partition(row)[2].split("│")[1]
+        assert 0 <= float(value) <= 2

@@ -1,0 +1,186 @@
+"""Every registered model passes the same checks; presets have the published sizes."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+from tests.assertions import raises_value_error
+from tests.backends import call
+from tests.checks import random_batch, run_model_test
+
+SCHEMA = ke.FeatureSchema(
+    [
+        ke.Categorical("user", 12),
+        ke.Categorical("item", 9),
+        ke.Sequence("history", 9, 5, table="item"),
+        ke.Numeric("price"),
+    ],
+    label="click",
+    group="user",
+)
+SMALL = {
+    "DNN": {"hidden_units": (8,)},
+    "RankElastor": {"num_tokens": 2, "token_dim": 6},
+    "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "hidden_units": (8,)},
+}
+
+
+def make(name, schema=SCHEMA, **overrides):
+    return getattr(ke.models, name)(schema, embedding_dim=4, **{**SMALL[name], **overrides})
+
+
+def criteo_schema():
+    numeric = [ke.Numeric(f"I{index}") for index in range(1, 14)]
+    return ke.FeatureSchema(numeric + [ke.Categorical(f"C{index}", 4) for index in range(1, 27)])
+
+
+def avazu_schema():
+    return ke.FeatureSchema([ke.Categorical(f"C{index}", 4) for index in range(1, 25)])
+
+
+def test_every_registered_model_is_tested():
+    assert set(ke.models.list_models()) == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_model(name, tmp_path):
+    run_model_test(lambda **kwargs: make(name, **kwargs), SCHEMA, tmp_path)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_several_tasks(name):
+    schema = ke.FeatureSchema(SCHEMA.features, label=("click", "like", "share"))
+    features, _ = random_batch(schema)
+    assert call(make(name, schema), features).shape == (8, 3)
+
+
+# Dense parameters of the official experiments, counted from the official definition.
+OFFICIAL_SIZES = {
+    "rank_elastor_criteo_dim10": 1_484_093,
+    "rank_elastor_criteo_dim20": 3_681_981,
+    "rank_elastor_criteo_dim20_v7": 10_972_731,
+    "rank_mixer_criteo_dim20_base": 3_589_071,
+    "rank_elastor_criteo_dim20_fast": 2_364_311,
+    "rank_elastor_avazu_dim16": 1_870_209,
+    "rank_elastor_avazu_dim32": 4_019_809,
+    "rank_elastor_avazu_dim64": 25_980_289,
+    "rank_mixer_avazu_dim64_base": 26_661_281,
+    "rank_elastor_avazu_dim64_fast": 10_887_185,
+}
+HUGE = {"rank_mixer_100m", "rank_mixer_1b"}
+
+
+@pytest.mark.parametrize("name", [n for n in ke.models.list_presets() if n not in HUGE])
+def test_preset(name):
+    schema = avazu_schema() if "avazu" in name else criteo_schema()
+    model = ke.models.RankingModel.from_preset(name, schema=schema)
+    assert type(model).__name__ == ("RankMixer" if "mixer" in name else "RankElastor")
+    if name in OFFICIAL_SIZES:
+        assert model.count_dense_params() == OFFICIAL_SIZES[name]
+    # The official scaling studies end at the default size.
+    if name == "rank_elastor_avazu_dim64_v7":
+        assert model.count_dense_params() == OFFICIAL_SIZES["rank_elastor_avazu_dim64"]
+
+
+def test_presets_are_complete():
+    expected = {*OFFICIAL_SIZES, *HUGE, "rank_elastor_paper_criteo", "rank_elastor_paper_avazu"}
+    expected |= {f"rank_elastor_criteo_dim20_v{version}" for version in range(1, 8)}
+    expected |= {f"rank_elastor_avazu_dim64_v{version}" for version in range(1, 8)}
+    assert set(ke.models.list_presets()) == expected
+    assert ke.models.list_presets("*Avazu_dim16") == ["rank_elastor_avazu_dim16"]
+
+
+def published_size(num_blocks, tokens, token_dim, hidden, flat):
+    ffn = tokens * (2 * token_dim * hidden + hidden + token_dim)
+    norms = 2 * 2 * token_dim
+    tokenizer = tokens * (-(-flat // tokens) * token_dim + token_dim)
+    return num_blocks * (ffn + norms) + tokenizer + token_dim + 1
+
+
+def test_rank_mixer_100m_has_the_published_size():
+    # 300 features, as published.
+    schema = ke.FeatureSchema([ke.Categorical(f"f{index}", 2) for index in range(300)])
+    expected = published_size(2, 16, 768, 2112, 300 * 16)
+    assert expected == pytest.approx(107e6, rel=0.03)
+    model = ke.models.RankMixer.from_preset("rank_mixer_100m", schema=schema)
+    assert model.count_dense_params() == expected
+
+
+@pytest.mark.slow
+def test_rank_mixer_1b_has_the_published_size():
+    schema = ke.FeatureSchema([ke.Categorical(f"f{index}", 2) for index in range(300)])
+    expected = published_size(2, 32, 1536, 5504, 300 * 16)
+    assert expected == pytest.approx(1.1e9, rel=0.03)
+    model = ke.models.RankMixer.from_preset("rank_mixer_1b", schema=schema)
+    assert model.count_dense_params() == expected
+
+
+def test_preset_errors_say_what_to_do():
+    with raises_value_error("rank_elastor_criteo_dim10", "list_presets", "'rank_elastor_criteo'"):
+        ke.models.RankElastor.from_preset("rank_elastor_criteo", schema=SCHEMA)
+    with raises_value_error("RankMixer", "ke.models.RankMixer.from_preset"):
+        ke.models.RankElastor.from_preset("rank_mixer_criteo_dim20_base", schema=SCHEMA)
+
+
+def test_preset_arguments_can_be_overridden():
+    model = ke.models.RankElastor.from_preset(
+        "rank_elastor_criteo_dim10", schema=criteo_schema(), num_blocks=3
+    )
+    assert model.stage_names[-1] == "ffn_2"
+
+
+def test_blocks_can_differ():
+    mixed = [
+        ke.layers.MixerBlock(ke.layers.Residual(mixing), ke.layers.PerTokenGLU())
+        for mixing in (ke.layers.FullMixing(), ke.layers.TokenMixing())
+    ]
+    model = make("RankElastor", block=mixed)
+    assert isinstance(model.get_layer("mixing_0").layer, ke.layers.FullMixing)
+    assert isinstance(model.get_layer("mixing_1").layer, ke.layers.TokenMixing)
+
+
+def test_blocks_do_not_start_equal():
+    model = make("RankElastor", num_blocks=2)
+    kernels = [
+        keras.ops.convert_to_numpy(model.get_layer(f"mixing_{i}").layer.kernel.value)
+        for i in (0, 1)
+    ]
+    assert (kernels[0] != kernels[1]).all()
+
+
+def test_arguments_that_contradict_are_named():
+    tokenizer = ke.layers.SliceTokenizer(2, 6)
+    block = ke.layers.MixerBlock(ke.layers.TokenMixing(), ke.layers.PerTokenGLU())
+    with raises_value_error("`num_tokens`", "the tokenizer", "num_tokens=2"):
+        ke.models.RankElastor(SCHEMA, num_tokens=2, tokenizer=tokenizer)
+    with raises_value_error("`expansion`", "the block"):
+        ke.models.RankElastor(SCHEMA, tokenizer=tokenizer, block=block, expansion=2.0)
+    with raises_value_error("num_blocks", "3", "2 blocks"):
+        ke.models.RankMixer(SCHEMA, tokenizer=tokenizer, block=[block, block], num_blocks=3)
+    with raises_value_error("num_blocks", "0"):
+        ke.models.RankMixer(SCHEMA, num_blocks=0)
+    with raises_value_error("units=1", "click", "units=2"):
+        ke.models.RankMixer(SCHEMA, head=ke.layers.PredictionHead(2))
+
+
+def test_unknown_stages_are_named():
+    with raises_value_error("encoder, tokenizer, mixing_0, ffn_0", "mixing_7"):
+        make("RankElastor").intermediates(["mixing_7"])
+
+
+def test_mixing_stage_is_before_the_norm():
+    model = make("RankElastor")
+    features, _ = random_batch(SCHEMA)
+    stages = call(model.intermediates(), features)
+    mixed = call(model.get_layer("mixing_0"), stages["tokenizer"])
+    np.testing.assert_allclose(stages["mixing_0"], mixed, atol=1e-5)
+
+
+def test_weights_of_one_seed_are_equal():
+    def weights():
+        keras.utils.set_random_seed(7)
+        return make("RankElastor").get_weights()
+
+    for first, second in zip(weights(), weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
