@@ -270,8 +270,7 @@ def test_every_number_dtype_holds_numbers(dtype):
     assert len(list(guard(as_tf_dataset((features, label)), SCHEMA))) == 2
 
 
-@pytest.mark.parametrize("dtype", ["int32", "float64", "bool"])
-@pytest.mark.parametrize("shape", [(8,), (8, 1)])
+@pytest.mark.parametrize(("dtype", "shape"), [("int32", 8), ("float64", (8, 1)), ("bool", (8, 1))])
 def test_every_form_of_a_label(dtype, shape):
     features, label, _ = make_batch()
     label = label.astype(dtype).reshape(shape)
@@ -524,6 +523,12 @@ def test_readable_errors_survive_any_name(name):
     dataset = as_tf_dataset({name: np.array([1.0, math.nan])})
     with raises_value_error(f"feature {name!r}, row 1", "Received: nan"), readable_errors():
         list(guard(dataset, schema))
+
+
+def test_readable_errors_find_the_message_of_a_worker_process():
+    text = "Caught ValueError in worker 0.\nTraceback:\n...\nValueError: Bad input: x, row 3.\n"
+    with pytest.raises(ValueError, match=r"^Bad input: x, row 3\.$"), readable_errors():
+        raise ValueError(text)
 
 
 def test_errors_of_others_pass_unchanged():
