@@ -18,16 +18,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TRAINING_ROWS = 200_000
 TEST_ROWS = 50_000
 BATCH_SIZE = 1024
-EPOCHS = 2
+EPOCHS = 3
 
 
 def make_models(schema: Any) -> dict[str, Any]:
     import keras_elastor as ke
 
+    # One token per field, by an affine map of its own.
+    tokenizer = ke.layers.SliceTokenizer(num_tokens=len(schema.features), token_dim=12)
     return {
         "DNN": ke.models.DNN(schema, hidden_units=(128, 128)),
-        "RankMixer": ke.models.RankMixer(schema, num_blocks=2),
-        "RankElastor": ke.models.RankElastor(schema, num_blocks=2, token_dim=16),
+        "RankMixer": ke.models.RankMixer(schema, tokenizer=tokenizer, num_blocks=2),
+        "RankElastor": ke.models.RankElastor(schema, tokenizer=tokenizer, num_blocks=1),
     }
 
 
@@ -38,7 +40,7 @@ def train(model: Any, name: str, impressions: Any) -> float:
     import keras_elastor as ke
 
     model.compile(
-        optimizer=keras.optimizers.Adam(2e-3),
+        optimizer=keras.optimizers.Adam(1e-3),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=[ke.metrics.AUC(from_logits=True)],
     )
@@ -61,7 +63,7 @@ def main() -> int:
     import keras_elastor as ke
 
     keras.utils.set_random_seed(0)
-    impressions = ke.data.synthetic(seed=0)
+    impressions = ke.data.synthetic(vocabulary_size=100, seed=0)
     optimum = impressions.bayes(TEST_ROWS)
     print(
         f"{TRAINING_ROWS:,} synthetic impressions, {len(impressions.schema.features)} features, "
