@@ -10,6 +10,7 @@ import keras
 from keras_elastor.data.rules import PREFIX, check_names, feature_rule
 from keras_elastor.data.validation import guard, readable_errors
 from keras_elastor.layers import FeatureEncoder
+from keras_elastor.models.recovery import surviving_weights
 from keras_elastor.models.registry import get_preset
 from keras_elastor.saving import deserialize
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
@@ -89,7 +90,8 @@ class RankingModel(keras.Model):
         """`keras.Model.fit`; wrong features, labels or weights raise a ValueError that names them.
 
         Arrays are checked before the first step, batches of a stream when they arrive; see
-        `keras_elastor.data.validate` for what is right.
+        `keras_elastor.data.validate` for what is right. Whatever stops the training, Ctrl-C, too,
+        leaves the model with the weights it had reached.
         """
         x = self._guard(x, y, kwargs.get("sample_weight"))
         if isinstance(x, Mapping):
@@ -103,7 +105,7 @@ class RankingModel(keras.Model):
         validation = kwargs.get("validation_data")
         if validation is not None:
             kwargs["validation_data"] = guard(validation, self.schema)
-        with readable_errors():
+        with readable_errors(), surviving_weights(self):
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:

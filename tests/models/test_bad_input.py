@@ -126,3 +126,38 @@ def test_nothing_to_train_on_is_an_error(model):
     features, labels = make_batch(0)
     with raises_value_error("at least one row", "0 rows"):
         model.fit(features, labels, verbose=0)
+
+
+@pytest.mark.parametrize("good_batches", [0, 1, 3])
+def test_a_failed_training_leaves_the_model_usable(model, good_batches):
+    tf = pytest.importorskip("tensorflow")
+    features, labels = make_batch()
+    bad = spoil(features, "item", 9)
+    batches = [(features, labels)] * good_batches + [(bad, labels)]
+    dataset = tf.data.Dataset.from_tensor_slices(
+        (
+            {name: np.concatenate([batch[0][name] for batch in batches]) for name in features},
+            np.concatenate([batch[1] for batch in batches]),
+        )
+    ).batch(6)
+    before = call(model, features)
+    with raises_value_error("'item'"):
+        model.fit(dataset, verbose=0)
+    after = call(model, features)
+    assert np.isfinite(after).all()
+    assert np.array_equal(after, before) == (good_batches == 0)
+    assert np.isfinite(model.fit(features, labels, verbose=0).history["loss"]).all()
+
+
+def test_ctrl_c_leaves_the_model_usable(model):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    features, labels = make_batch()
+    before = call(model, features)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(features, labels, verbose=0, callbacks=[Interrupt()])
+    after = call(model, features)
+    assert np.isfinite(after).all()
+    assert not np.array_equal(after, before)
