@@ -60,12 +60,7 @@ def test_imports_nothing_optional_and_nothing_private(path):
 HIDING = """
 import sys
 
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in HIDDEN:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Hide())
+sys.modules.update(dict.fromkeys(HIDDEN))
 import numpy as np
 import keras
 import keras_elastor as ke
@@ -77,7 +72,7 @@ features = {"item": np.array([1, 2]), "price": np.array([0.5, 1.0])}
 model.fit(features, np.array([0, 1]), verbose=0)
 result = ke.evaluate(model, (features, np.array([0, 1])))
 assert set(result) == {"auc", "logloss"}, result
-assert not HIDDEN & {name.split(".")[0] for name in sys.modules}
+assert not HIDDEN & {name.split(".")[0] for name, module in sys.modules.items() if module}
 print("alone")
 """
 
