@@ -102,7 +102,8 @@ import numpy as np
 import keras_elastor
 import keras
 model = keras.models.load_model({path!r})
-batch = dict(np.load({batch!r}))
+with np.load({batch!r}) as file:
+    batch = dict(file)
 np.save({out!r}, model.predict(batch, verbose=0))
 """
 

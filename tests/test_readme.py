@@ -30,7 +30,7 @@ def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
     exec(compile(BLOCKS[0], "README.md", "exec"), {})
     last_line = capsys.readouterr().out.strip().splitlines()[-1]
-    assert re.fullmatch(r"\{'auc': 0\.\d+, 'logloss': 0\.\d+\}", last_line)
+    assert re.fullmatch(r"\{'auc': 0\.\d+, 'logloss': \d\.\d+\}", last_line)
     code = [line for line in BLOCKS[0].splitlines() if line.strip()]
     assert len(code) <= 25
 

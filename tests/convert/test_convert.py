@@ -22,9 +22,10 @@ MODELS = sorted(path.stem for path in GOLDEN.glob("model_*.npz"))
 
 
 def read(name):
-    arrays = np.load(GOLDEN / f"{name}.npz")
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        arrays = dict(file)
     groups = {"weights": {}, "inputs": {}, "gradients": {}}
-    for key in arrays.files:
+    for key in arrays:
         group, _, rest = key.partition("/")
         if group in groups:
             groups[group][rest] = arrays[key]
