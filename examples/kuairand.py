@@ -16,6 +16,12 @@ from typing import Any
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# Written down, so that `--help` need not import what knows them.
+MODELS = (
+    *("autoint", "dcn_v2", "deepfm", "din", "dlrm", "dnn", "final_mlp", "fm", "gdcn"),
+    *("logistic_regression", "mask_net", "rank_elastor", "rank_mixer", "wide_and_deep"),
+    *("wukong", "xdeepfm"),
+)
 EMBEDDING_DIM = 10
 # FuxiCTR's embedding regularizer 1e-5 is (1e-5 / 2) times the sum of squares.
 EMBEDDINGS_L2 = 0.5e-5
@@ -24,9 +30,7 @@ EMBEDDINGS_L2 = 0.5e-5
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", required=True, help="folder of the unpacked KuaiRand-Pure")
-    parser.add_argument(
-        "--model", default="rank_elastor", choices=["rank_elastor", "rank_mixer", "dnn"]
-    )
+    parser.add_argument("--model", default="rank_elastor", choices=MODELS)
     parser.add_argument("--epochs", type=int, default=20, help="at most; stops early")
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -93,19 +97,16 @@ def build_model(name: str, schema: Any) -> Any:
 
     import keras_elastor as ke
 
-    arguments = {
-        "embedding_dim": EMBEDDING_DIM,
-        "embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2),
-    }
+    arguments = {"embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2)}
+    if name != "logistic_regression":
+        arguments["embedding_dim"] = EMBEDDING_DIM
     # One token per field, by an affine map of its own.
     fields = len(schema.features)
     if name == "rank_elastor":
-        tokenizer = ke.layers.SliceTokenizer(fields, 20)
-        return ke.models.RankElastor(schema, tokenizer=tokenizer, num_blocks=1, **arguments)
-    if name == "rank_mixer":
-        tokenizer = ke.layers.SliceTokenizer(fields, fields)
-        return ke.models.RankMixer(schema, tokenizer=tokenizer, num_blocks=2, **arguments)
-    return ke.models.DNN(schema, hidden_units=(400, 400), **arguments)
+        arguments["tokenizer"] = ke.layers.SliceTokenizer(fields, 20)
+    elif name == "rank_mixer":
+        arguments["tokenizer"] = ke.layers.SliceTokenizer(fields, fields)
+    return ke.models.create(name, schema, **arguments)
 
 
 def epoch_timer(seconds: list[float]) -> Any:

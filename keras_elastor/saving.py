@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,6 +13,10 @@ register = keras.saving.register_keras_serializable(package="keras_elastor")
 """Class decorator: `keras.models.load_model` finds the class after `import keras_elastor`."""
 
 
+# What a constructor's scope holds beside its arguments.
+_NO_ARGUMENTS = ("self", "kwargs", "__class__")
+
+
 def serialize(value: Any) -> Any:
     """A layer, a list of layers or None as plain values."""
     if isinstance(value, list | tuple):
@@ -19,8 +24,13 @@ def serialize(value: Any) -> Any:
     return keras.saving.serialize_keras_object(value)
 
 
-def serialize_arguments(**arguments: Any) -> Config:
-    """A model's constructor arguments as plain values."""
+def serialize_arguments(scope: Mapping[str, Any]) -> Config:
+    """A model's constructor arguments as plain values.
+
+    Args:
+        scope: `locals()` at the first line of the constructor.
+    """
+    arguments = {name: scope[name] for name in scope if name not in _NO_ARGUMENTS}
     regularizer = keras.regularizers.get(arguments.pop("embeddings_regularizer", None))
     dtype = arguments.pop("dtype", None)
     return {

@@ -47,6 +47,8 @@ def symbolic(inputs, name=None):
     """Symbolic inputs like these arrays, of any batch size."""
     if isinstance(inputs, dict):
         return {name: symbolic(array, name) for name, array in inputs.items()}
+    if isinstance(inputs, list):
+        return [symbolic(array) for array in inputs]
     return keras.Input(inputs.shape[1:], dtype=str(inputs.dtype), name=name)
 
 

@@ -1,6 +1,6 @@
 """The official code's own options, read into our layers and models.
 
-Options and defaults: github.com/vasile-paskardlgm/RankElastor, `src/`, and FuxiCTR's model zoo.
+Options and defaults: github.com/vasile-paskardlgm/RankElastor, `src/`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,13 @@ from typing import Any
 
 import keras
 
+from keras_elastor.convert.baseline_options import (
+    BASELINES,
+    Options,
+    embeddings_regularizer_of,
+    required_option,
+    schema_of,
+)
 from keras_elastor.convert.weights import load_official_weights
 from keras_elastor.layers import (
     FlatTokenizer,
@@ -26,10 +33,7 @@ from keras_elastor.layers import (
     SharedTokenizer,
     TokenMixing,
 )
-from keras_elastor.models import DNN, RankElastor, RankMixer
-from keras_elastor.schema import Categorical, FeatureSchema, Numeric
-
-Options = Mapping[str, Any]
+from keras_elastor.models import RankElastor, RankMixer
 
 _TOKENIZER_DEFAULTS = {
     "hidden_units": [500],
@@ -59,9 +63,9 @@ def from_official(config: Options, state_dict: Mapping[str, Any]) -> Any:
         config: the official options. `component` names a layer ("token_mixing", "per_token_ffn",
             "tokenizer" or "block", with `num_tokens` and `token_dim`, for a tokenizer also
             `num_fields` and `embedding_dim`), or `model` names a model ("UniMixer", as the official
-            code calls RankMixer and RankElastor, or "DNN"), with `num_numeric` and
-            `vocabulary_sizes`. Options of the training, which do not change the function, are
-            ignored, but for `embedding_regularizer`.
+            code calls RankMixer and RankElastor, or FuxiCTR's "DNN", "DCNv2", "xDeepFM" and
+            "AutoInt"), with `num_numeric` and `vocabulary_sizes`. Options of the training, which do
+            not change the function, are ignored, but for `embedding_regularizer`.
         state_dict: official name -> array or torch tensor, in PyTorch's layout.
 
     Returns:
@@ -93,14 +97,6 @@ def from_official(config: Options, state_dict: Mapping[str, Any]) -> Any:
     return converted
 
 
-def _option(options: Options, name: str) -> Any:
-    if name not in options:
-        raise ValueError(
-            f"The official configuration needs the option '{name}'. It has: {[*options]}"
-        )
-    return options[name]
-
-
 # --- layers -----------------------------------------------------------------------------------
 
 
@@ -110,7 +106,7 @@ def _mixing(options: Options) -> Any:
             "use_opq=True, a rotation estimated while training, is not supported; no official "
             "experiment uses it"
         )
-    mixing_type = _option(options, "mixing_type")
+    mixing_type = required_option(options, "mixing_type")
     layer_norm = keras.layers.LayerNormalization(epsilon=1e-5)
     flat_norm = RMSNorm(axis=(-2, -1))
     if mixing_type == 1:
@@ -174,7 +170,7 @@ def _tokenizer(num_tokens: int, token_dim: int, transform: bool, options: Option
 
 
 def _tokens_shape(options: Options) -> tuple[None, int, int]:
-    return (None, _option(options, "num_tokens"), _option(options, "token_dim"))
+    return (None, required_option(options, "num_tokens"), required_option(options, "token_dim"))
 
 
 def _built(layer: Any, shape: tuple[int | None, ...]) -> Any:
@@ -185,7 +181,11 @@ def _built(layer: Any, shape: tuple[int | None, ...]) -> Any:
 def _tokenizer_component(options: Options) -> Any:
     _, num_tokens, token_dim = _tokens_shape(options)
     tokenizer = _tokenizer(num_tokens, token_dim, options.get("transform", True), options)
-    shape = (None, _option(options, "num_fields"), _option(options, "embedding_dim"))
+    shape = (
+        None,
+        required_option(options, "num_fields"),
+        required_option(options, "embedding_dim"),
+    )
     return _built(tokenizer, shape)
 
 
@@ -198,18 +198,6 @@ _COMPONENTS: dict[str, Callable[[Options], Any]] = {
 
 
 # --- models -----------------------------------------------------------------------------------
-
-
-def _schema(options: Options) -> FeatureSchema:
-    sizes = _option(options, "vocabulary_sizes")
-    numeric = [Numeric(f"I{index}") for index in range(1, _option(options, "num_numeric") + 1)]
-    categorical = [Categorical(f"C{index}", int(size)) for index, size in enumerate(sizes, start=1)]
-    return FeatureSchema((*numeric, *categorical))
-
-
-def _embeddings_regularizer(options: Options) -> Any:
-    strength = options.get("embedding_regularizer") or 0.0
-    return keras.regularizers.L2(float(strength) / 2) if strength else None
 
 
 def _head(kind: str, width: int) -> Any:
@@ -227,7 +215,7 @@ def _head(kind: str, width: int) -> Any:
 def _uni_mixer(options: Options) -> Any:
     num_tokens, token_dim = options.get("Token_num", 10), options.get("Token_dim", 10)
     depth = options.get("depth", 2)
-    mixing_types = _option(options, "mixing_type")
+    mixing_types = required_option(options, "mixing_type")
     if not isinstance(mixing_types, list | tuple):
         mixing_types = [mixing_types] * depth
     ffn_options = {
@@ -240,7 +228,7 @@ def _uni_mixer(options: Options) -> Any:
     ]
     model = RankMixer if set(mixing_types) == {2} else RankElastor
     return model(
-        _schema(options),
+        schema_of(options),
         embedding_dim=options.get("embedding_dim", 10),
         tokenizer=_tokenizer(
             num_tokens,
@@ -250,17 +238,8 @@ def _uni_mixer(options: Options) -> Any:
         ),
         block=blocks,
         head=_head(options.get("pred_head", "noparam_mean"), num_tokens * token_dim),
-        embeddings_regularizer=_embeddings_regularizer(options),
+        embeddings_regularizer=embeddings_regularizer_of(options),
     )
 
 
-def _dnn(options: Options) -> DNN:
-    return DNN(
-        _schema(options),
-        embedding_dim=options.get("embedding_dim", 10),
-        hidden_units=options.get("hidden_units", (64, 64, 64)),
-        embeddings_regularizer=_embeddings_regularizer(options),
-    )
-
-
-_MODELS: dict[str, Callable[[Options], Any]] = {"UniMixer": _uni_mixer, "DNN": _dnn}
+_MODELS: dict[str, Callable[[Options], Any]] = {"UniMixer": _uni_mixer, **BASELINES}

@@ -1,20 +1,25 @@
-"""Which array of an official state dict goes into which of our weights.
-
-Official names are PyTorch's: modules joined by dots, positions in a `Sequential` as numbers. A
-`Linear.weight` is stored as `(outputs, inputs)`, ours as `(inputs, outputs)`.
-"""
+"""Which array of an official state dict goes into which of our weights."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_elastor.convert.assignments import (
+    Array,
+    Assignment,
+    assign_as_it_is,
+    assign_encoder,
+    assign_kernel,
+    assign_norm,
+    assign_sequential,
+    assign_stacked_linear,
+)
+from keras_elastor.convert.baseline_weights import BASELINES
 from keras_elastor.layers import (
-    FeatureEncoder,
     FullMixing,
     MeanHead,
     MixerBlock,
@@ -31,43 +36,28 @@ from keras_elastor.layers import (
     TokenMixing,
 )
 from keras_elastor.layers.mlp_tokenizer import MLPTokenizer
-from keras_elastor.models import DNN
 from keras_elastor.models.ranking_model import RankingModel
 from keras_elastor.models.token_model import TokenModel
-from keras_elastor.schema import Embedding, Numeric
-
-Array = Any
-Shape = tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Assignment:
-    """One of our weights and the official arrays that make it.
-
-    Args:
-        variable: our weight.
-        sources: official names and the shapes expected under them.
-        assemble: makes our value of the arrays, in the order of `sources`.
-    """
-
-    variable: Any
-    sources: Mapping[str, Shape]
-    assemble: Callable[[Sequence[Array]], Array]
 
 
 def load_official_weights(model: Any, state_dict: Mapping[str, Any]) -> None:
     """Fill a built model or layer of ours with the weights of its official counterpart.
 
     Args:
-        model: a `RankElastor`, `RankMixer` or `DNN` whose layers are those of the official code, or
-            one of these layers.
+        model: a `RankElastor` or `RankMixer` whose layers are those of the official code, one of
+            these layers, or a `DNN`, `DCNv2`, `xDeepFM` or `AutoInt`.
         state_dict: official name -> array or torch tensor, in PyTorch's layout.
 
     Raises:
         ValueError: a weight is missing, left over or of another shape, or a layer has no official
             counterpart. The message lists every such name; no weight is changed.
     """
-    arrays = {name: _to_numpy(value) for name, value in state_dict.items()}
+    arrays = {
+        name: _to_numpy(value)
+        for name, value in state_dict.items()
+        # PyTorch counts the batches that a norm has seen; nothing here needs that.
+        if not name.endswith("num_batches_tracked")
+    }
     assignments = list(_assignments(model))
     _check(model, assignments, arrays)
     for assignment in assignments:
@@ -136,45 +126,23 @@ def _no_counterpart(layer: Any) -> ValueError:
 
 
 def _model(model: RankingModel) -> Iterator[Assignment]:
-    yield from _encoder(model.get_layer("encoder"))
-    head = model.get_layer("head")
-    if isinstance(model, DNN):
-        yield from _sequential([*head.hidden.layers, head.logits], "mlp.mlp.")
-    elif isinstance(model, TokenModel):
-        yield from _tokenizer(model.get_layer("tokenizer"), "embedding_tokenization.")
-        names = {layer.name for layer in model.layers}
-        for index in range(sum(name.startswith("mixing_") for name in names)):
-            norm = f"norm_{index}"
-            yield from _block(
-                model.get_layer(f"mixing_{index}"),
-                model.get_layer(norm) if norm in names else None,
-                model.get_layer(f"ffn_{index}"),
-                f"backbone.{index}.",
-            )
-        yield from _head(head)
-    else:
+    if type(model) in BASELINES:
+        yield from BASELINES[type(model)](model)
+        return
+    if not isinstance(model, TokenModel):
         raise _no_counterpart(model)
-
-
-def _encoder(encoder: FeatureEncoder) -> Iterator[Assignment]:
-    prefix = "embedding_layer.embedding_layer.embedding_layers."
-    dim = encoder.embedding_dim
-    numeric = [f.name for f in encoder.schema.features if isinstance(f, Numeric)]
-    if encoder.table is not None:
-        yield Assignment(
-            encoder.table.embeddings,
-            {f"{prefix}{name}.weight": (n, dim) for name, n in encoder.table.table_sizes.items()},
-            np.concatenate,
+    yield from assign_encoder(model.get_layer("encoder"))
+    yield from _tokenizer(model.get_layer("tokenizer"), "embedding_tokenization.")
+    names = {layer.name for layer in model.layers}
+    for index in range(sum(name.startswith("mixing_") for name in names)):
+        norm = f"norm_{index}"
+        yield from _block(
+            model.get_layer(f"mixing_{index}"),
+            model.get_layer(norm) if norm in names else None,
+            model.get_layer(f"ffn_{index}"),
+            f"backbone.{index}.",
         )
-    if numeric:
-        yield Assignment(
-            encoder.numeric_vectors,
-            {f"{prefix}{name}.weight": (dim, 1) for name in numeric},
-            lambda arrays: np.stack([array[:, 0] for array in arrays]),
-        )
-    for feature in encoder.schema.features:
-        if isinstance(feature, Embedding):
-            yield from _dense(encoder.projections[feature.name], f"{prefix}{feature.name}.")
+    yield from _head(model.get_layer("head"))
 
 
 def _head(head: Any) -> Iterator[Assignment]:
@@ -183,7 +151,7 @@ def _head(head: Any) -> Iterator[Assignment]:
     if not isinstance(head, PredictionHead) or head.pooling != "flatten":
         raise _no_counterpart(head)
     # The official Sequential begins with a Flatten.
-    yield from _sequential([None, *head.hidden.layers, head.logits], "pred.")
+    yield from assign_sequential([None, *head.hidden.layers, head.logits], "pred.")
 
 
 # --- tokenizers and blocks --------------------------------------------------------------------
@@ -192,9 +160,9 @@ def _head(head: Any) -> Iterator[Assignment]:
 def _tokenizer(tokenizer: Any, prefix: str) -> Iterator[Assignment]:
     if not isinstance(tokenizer, MLPTokenizer | ReshapeTokenizer):
         raise _no_counterpart(tokenizer)
-    yield from _norm(tokenizer.norm, f"{prefix}pre_norm.")
+    yield from assign_norm(tokenizer.norm, f"{prefix}pre_norm.")
     if isinstance(tokenizer, MLPTokenizer):
-        yield from _sequential(tokenizer.mlp.layers, f"{prefix}mlp.")
+        yield from assign_sequential(tokenizer.mlp.layers, f"{prefix}mlp.")
 
 
 def _block(mixing: Any, norm: Any, ffn: Any, prefix: str) -> Iterator[Assignment]:
@@ -204,7 +172,7 @@ def _block(mixing: Any, norm: Any, ffn: Any, prefix: str) -> Iterator[Assignment
             f"The block of mixing '{mixing.name}' has no RMSNorm between mixing and FFN, which the "
             "official code has; nothing was changed"
         )
-    yield from _norm(norm, f"{prefix}layer_norm1.")
+    yield from assign_norm(norm, f"{prefix}layer_norm1.")
     if not (
         isinstance(ffn, Residual)
         and ffn.pre_norm is ffn.post_norm is None
@@ -223,18 +191,18 @@ def _mixing(mixing: Any, prefix: str) -> Iterator[Assignment]:
     match (layer, pre_norm, post_norm):
         case (FullMixing(block_size=1, use_bias=True), RMSNorm(), None):
             size = layer.kernel.shape[0]
-            yield _linear_kernel(layer.kernel, f"{prefix}cross_mixing.")
-            yield _as_it_is(layer.bias, f"{prefix}cross_mixing.bias", (size,))
-            yield from _norm(pre_norm, f"{prefix}pre_norm.")
+            yield assign_kernel(layer.kernel, f"{prefix}cross_mixing.")
+            yield assign_as_it_is(layer.bias, f"{prefix}cross_mixing.bias", (size,))
+            yield from assign_norm(pre_norm, f"{prefix}pre_norm.")
         case (SegmentMixing(), RMSNorm(), None) | (
             SegmentMixing(),
             None,
             keras.layers.LayerNormalization(),
         ):
-            yield _linear_kernel(layer.kernel, f"{prefix}permutation_mixing.")
-            yield from _norm(pre_norm or post_norm, f"{prefix}l_norm.")
+            yield assign_kernel(layer.kernel, f"{prefix}permutation_mixing.")
+            yield from assign_norm(pre_norm or post_norm, f"{prefix}l_norm.")
         case (TokenMixing(num_heads=None), None, keras.layers.LayerNormalization()):
-            yield from _norm(post_norm, f"{prefix}layer_norm.")
+            yield from assign_norm(post_norm, f"{prefix}layer_norm.")
         case _:
             raise _no_counterpart(mixing)
 
@@ -269,61 +237,10 @@ def _per_token_glu(unit: PerTokenGLU, prefix: str, index: int) -> Iterator[Assig
         if hasattr(unit, f"{ours}_kernel"):
             bias = getattr(unit, f"{ours}_bias", None)
             kernel = getattr(unit, f"{ours}_kernel")
-            yield from _stacked_linear(kernel, bias, prefix, f"{index}.{official}")
+            yield from assign_stacked_linear(kernel, bias, prefix, f"{index}.{official}")
 
 
 def _per_token_dense(layer: PerTokenDense, prefix: str, suffix: str) -> Iterator[Assignment]:
-    yield from _stacked_linear(layer.kernel, layer.bias if layer.use_bias else None, prefix, suffix)
-
-
-# --- single weights ---------------------------------------------------------------------------
-
-
-def _stacked_linear(kernel: Any, bias: Any, prefix: str, suffix: str) -> Iterator[Assignment]:
-    """A stack of linear maps, one official module per token."""
-    tokens, inputs, outputs = kernel.shape
-    names = [f"{prefix}{token}.{suffix}." for token in range(tokens)]
-    yield Assignment(
-        kernel,
-        {f"{name}weight": (outputs, inputs) for name in names},
-        lambda arrays: np.stack([array.T for array in arrays]),
+    yield from assign_stacked_linear(
+        layer.kernel, layer.bias if layer.use_bias else None, prefix, suffix
     )
-    if bias is not None:
-        yield Assignment(bias, {f"{name}bias": (outputs,) for name in names}, np.stack)
-
-
-def _sequential(layers: Sequence[Any], prefix: str) -> Iterator[Assignment]:
-    """Layers of an MLP, numbered as in the official Sequential; None stands for no weights."""
-    for index, layer in enumerate(layers):
-        if isinstance(layer, keras.layers.Dense):
-            yield from _dense(layer, f"{prefix}{index}.")
-        elif isinstance(layer, RMSNorm):
-            yield from _norm(layer, f"{prefix}{index}.")
-
-
-def _dense(layer: Any, prefix: str) -> Iterator[Assignment]:
-    yield _linear_kernel(layer.kernel, prefix)
-    if layer.use_bias:
-        yield _as_it_is(layer.bias, f"{prefix}bias", tuple(layer.bias.shape))
-
-
-def _norm(layer: Any, prefix: str) -> Iterator[Assignment]:
-    if isinstance(layer, RMSNorm):
-        shape = tuple(layer.gamma.shape)
-        yield Assignment(
-            layer.gamma,
-            {f"{prefix}gamma": (int(np.prod(shape)),)},
-            lambda arrays: arrays[0].reshape(shape),
-        )
-        return
-    yield _as_it_is(layer.gamma, f"{prefix}weight", tuple(layer.gamma.shape))
-    yield _as_it_is(layer.beta, f"{prefix}bias", tuple(layer.beta.shape))
-
-
-def _linear_kernel(kernel: Any, prefix: str) -> Assignment:
-    inputs, outputs = kernel.shape
-    return Assignment(kernel, {f"{prefix}weight": (outputs, inputs)}, lambda arrays: arrays[0].T)
-
-
-def _as_it_is(variable: Any, name: str, shape: Shape) -> Assignment:
-    return Assignment(variable, {name: shape}, lambda arrays: arrays[0])

@@ -10,8 +10,10 @@ from keras import ops
 
 from keras_elastor.layers.checks import require_positive
 from keras_elastor.layers.embedding_table import EmbeddingTable
+from keras_elastor.layers.history_pooling import HistoryPooling
 from keras_elastor.layers.initializers import get_kernel_initializer
-from keras_elastor.saving import deserialize, register, serialize
+from keras_elastor.layers.mean_pooling import MeanPooling
+from keras_elastor.saving import clone_layer, deserialize, register, serialize
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.types import Config, InitializerLike, RegularizerLike, Shape, Tensor
 
@@ -24,7 +26,7 @@ class FeatureEncoder(keras.layers.Layer):
     |---|---|
     | `Categorical` | row of its table |
     | `Numeric` | value * learned vector |
-    | `Sequence` | mean of its table's rows over the positions that are not padding (id 0); zero for an empty history |
+    | `Sequence` | its table's rows at the positions that are not padding (id 0), pooled; zero for an empty history |
     | `Embedding` | learned linear map of the vector, without bias |
 
     All tables are one `EmbeddingTable`, read by one gather. An id outside its vocabulary gives NaN.
@@ -40,6 +42,8 @@ class FeatureEncoder(keras.layers.Layer):
         embeddings_regularizer: regularizer of the tables, the numeric vectors and the maps of
             pretrained vectors (FuxiCTR from version 2.3.7 on; before, of the tables alone).
             FuxiCTR's lambda is `keras.regularizers.L2(lambda / 2)`. Default: None.
+        history_pooling: a `HistoryPooling` layer, such as `TargetAttention()`; each history has one
+            of its own. Default: None, `MeanPooling()`.
 
     Input: a dict with one tensor per feature: `(batch,)` integers, `(batch,)` floats,
     `(batch, max_length)` integers or `(batch, dim)` floats.
@@ -52,6 +56,10 @@ class FeatureEncoder(keras.layers.Layer):
     >>> encoder({"price": np.ones(2, "float32"), "item": np.array([1, 2])}).shape == (2, 2, 4)
     True
 
+    Raises:
+        ValueError: the pooling is no `HistoryPooling`, or it looks at the candidate and no
+            `Categorical` feature reads the history's table.
+
     Reference: FuxiCTR, `FeatureEmbedding`.
     """  # noqa: E501 - the rows of a table do not break
 
@@ -62,6 +70,7 @@ class FeatureEncoder(keras.layers.Layer):
         embeddings_initializer: InitializerLike = None,
         numeric_initializer: InitializerLike = None,
         embeddings_regularizer: RegularizerLike = None,
+        history_pooling: HistoryPooling | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -74,8 +83,29 @@ class FeatureEncoder(keras.layers.Layer):
             numeric_initializer = keras.initializers.RandomNormal(stddev=stddev)
         self.numeric_initializer = keras.initializers.get(numeric_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        self.history_pooling = serialize(self._check_pooling(history_pooling))
         # Half precision would round large numbers and ids before they are looked at.
         self.autocast = False
+
+    def _check_pooling(self, pooling: Any) -> HistoryPooling:
+        if pooling is None:
+            return MeanPooling()
+        if not isinstance(pooling, HistoryPooling):
+            raise ValueError(
+                f"{type(self).__name__}: expected `history_pooling` to be None or a layer such as "
+                "ke.layers.MeanPooling() or ke.layers.TargetAttention(). Received: "
+                f"history_pooling={pooling!r} (of type {type(pooling).__name__})"
+            )
+        if pooling.uses_target:
+            targets = {feature.table_name for feature in self._features(Categorical)}
+            for history in self._features(Sequence):
+                if history.table_name not in targets:
+                    raise ValueError(
+                        f"Sequence feature '{history.name}': {type(pooling).__name__} compares it "
+                        "with the candidate, so expected a Categorical feature that reads the same "
+                        f"table, '{history.table_name}'. Received: no such feature"
+                    )
+        return pooling
 
     def _features(self, kind: type) -> list[Any]:
         return [feature for feature in self.schema.features if isinstance(feature, kind)]
@@ -105,10 +135,21 @@ class FeatureEncoder(keras.layers.Layer):
                 regularizer=self.embeddings_regularizer,
                 autocast=False,
             )
+        self.poolings = {
+            feature.name: self._make_pooling(feature) for feature in self._features(Sequence)
+        }
         self.projections = {
             feature.name: self._make_projection(feature) for feature in self._features(Embedding)
         }
         self.built = True
+
+    def _make_pooling(self, history: Sequence) -> Any:
+        pooling = clone_layer(
+            deserialize(self.history_pooling), f"{history.name}_pooling", self.dtype_policy
+        )
+        rows, row = (None, history.max_length, self.embedding_dim), (None, self.embedding_dim)
+        pooling.build([rows, rows[:2], row] if pooling.uses_target else [rows, rows[:2]])
+        return pooling
 
     def _make_projection(self, feature: Embedding) -> Any:
         projection = keras.layers.Dense(
@@ -146,21 +187,24 @@ class FeatureEncoder(keras.layers.Layer):
         columns = [ops.expand_dims(inputs[feature.name], 1) for feature in categorical]
         columns += [inputs[feature.name] for feature in histories]
         rows = self.table(ops.concatenate(columns, axis=1))
+        embeddings: dict[type, Tensor] = {Categorical: rows[:, : len(categorical)]}
+        targets = {}
+        for index, feature in enumerate(categorical):
+            targets.setdefault(feature.table_name, rows[:, index])
         pooled = []
         start = len(categorical)
         for feature in histories:
             end = start + feature.max_length
-            pooled.append(self._mean_of_history(rows[:, start:end], inputs[feature.name]))
+            mask = ops.cast(ops.not_equal(inputs[feature.name], 0), rows.dtype)
+            pooling = self.poolings[feature.name]
+            parts = [rows[:, start:end], mask]
+            if pooling.uses_target:
+                parts.append(targets[feature.table_name])
+            pooled.append(pooling(parts))
             start = end
-        embeddings: dict[type, Tensor] = {Categorical: rows[:, : len(categorical)]}
         if pooled:
             embeddings[Sequence] = ops.stack(pooled, axis=1)
         return embeddings
-
-    def _mean_of_history(self, rows: Tensor, ids: Tensor) -> Tensor:
-        is_item = ops.cast(ops.not_equal(ids, 0), rows.dtype)
-        total = ops.sum(rows * ops.expand_dims(is_item, -1), axis=1)
-        return total / ops.maximum(ops.sum(is_item, axis=1, keepdims=True), 1)
 
     def _embed_numbers(self, inputs: dict[str, Tensor]) -> Tensor | None:
         numeric = self._features(Numeric)
@@ -198,9 +242,11 @@ class FeatureEncoder(keras.layers.Layer):
             "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
             "numeric_initializer": keras.initializers.serialize(self.numeric_initializer),
             "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
+            "history_pooling": self.history_pooling,
         }
 
     @classmethod
     def from_config(cls, config: Config) -> FeatureEncoder:
         """Make the encoder from its config."""
-        return cls(**{**config, "schema": deserialize(config["schema"])})
+        nested = {name: deserialize(config[name]) for name in ("schema", "history_pooling")}
+        return cls(**{**config, **nested})

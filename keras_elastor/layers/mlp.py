@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_elastor.layers.activations import make_activation, serialize_activation
 from keras_elastor.layers.checks import require_positive
 from keras_elastor.layers.initializers import get_kernel_initializer
 from keras_elastor.layers.rms_norm import RMSNorm
@@ -30,7 +31,7 @@ class MLP(keras.layers.Layer):
     Args:
         hidden_units: widths of the hidden layers; may be empty.
         output_units: width of the last, linear layer; None leaves it out. Default: None.
-        activation: elementwise function. Default: "relu".
+        activation: elementwise function, or a layer such as `Dice()`. Default: "relu".
         normalization: None, "rms", "layer" or "batch": the norm before each activation.
             Default: None.
         dropout: rate after each activation. Default: 0.
@@ -72,7 +73,7 @@ class MLP(keras.layers.Layer):
                 f"Received: normalization={normalization!r}"
             )
         self.output_units = output_units
-        self.activation = keras.activations.get(activation)
+        self.activation = serialize_activation(activation)
         self.normalization = normalization
         self.dropout = dropout
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
@@ -83,7 +84,7 @@ class MLP(keras.layers.Layer):
             layers.append(self._dense(units, f"hidden_{index}"))
             if self.normalization is not None:
                 layers.append(_NORMALIZATIONS[self.normalization](dtype=self.dtype_policy))
-            layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
+            layers.append(make_activation(self.activation, self.dtype_policy))
             if self.dropout:
                 layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))
         if self.output_units is not None:
@@ -108,13 +109,10 @@ class MLP(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Apply the layers; `training` switches dropout and batch normalization."""
+        """Apply the layers; Keras hands `training` on to those that differ in training."""
         outputs = inputs
         for layer in self.layers:
-            if isinstance(layer, keras.layers.Dropout | keras.layers.BatchNormalization):
-                outputs = layer(outputs, training=training)
-            else:
-                outputs = layer(outputs)
+            outputs = layer(outputs)
         return outputs
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -128,7 +126,7 @@ class MLP(keras.layers.Layer):
             **super().get_config(),
             "hidden_units": self.hidden_units,
             "output_units": self.output_units,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": self.activation,
             "normalization": self.normalization,
             "dropout": self.dropout,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

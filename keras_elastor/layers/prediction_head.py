@@ -1,4 +1,4 @@
-"""From the last tokens to the logits."""
+"""From the last tokens or features to the logits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elastor.layers.activations import serialize_activation
 from keras_elastor.layers.checks import require_positive, require_tokens
 from keras_elastor.layers.initializers import get_kernel_initializer
 from keras_elastor.layers.mlp import MLP
@@ -20,7 +21,7 @@ _POOLINGS = ("flatten", "mean")
 
 @register
 class PredictionHead(keras.layers.Layer):
-    """Pools the tokens and maps them to one logit per task.
+    """Pools the tokens, if there are tokens, and maps them to one logit per task.
 
         logits = MLP(pool(x))
 
@@ -33,10 +34,14 @@ class PredictionHead(keras.layers.Layer):
             the mean token as in RankMixer. Default: "flatten".
         hidden_units: widths of hidden layers, each followed by `activation`. The official head
             "mlp" has one of 2 * tokens * token_dim, its head "flatten" none. Default: ().
-        activation: elementwise function. Default: "relu".
+        activation: elementwise function, or a layer such as `Dice()`. Default: "relu".
+        normalization: None, "rms", "layer" or "batch": the norm before each activation.
+            Default: None.
+        dropout: rate after each activation. Default: 0.
         kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
 
-    Input shape: `(batch, tokens, token_dim)`. Output shape: `(batch, units)`.
+    Input shape: `(batch, tokens, token_dim)`, or `(batch, dim)`, where there is nothing to pool.
+    Output shape: `(batch, units)`.
 
     Example:
 
@@ -57,6 +62,8 @@ class PredictionHead(keras.layers.Layer):
         pooling: str = "flatten",
         hidden_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
     ) -> None:
@@ -70,16 +77,22 @@ class PredictionHead(keras.layers.Layer):
         self.units = units
         self.pooling = pooling
         self.hidden_units = tuple(hidden_units)
-        self.activation = keras.activations.get(activation)
+        self.activation = serialize_activation(activation)
+        self.normalization = normalization
+        self.dropout = dropout
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 
     def build(self, input_shape: Shape) -> None:
         """Make and build the hidden layers and the last linear map."""
-        tokens, token_dim = require_tokens(self, input_shape)
-        width = token_dim if self.pooling == "mean" else tokens * token_dim
+        width = input_shape[-1]
+        if len(input_shape) != 2:
+            tokens, width = require_tokens(self, input_shape)
+            width *= 1 if self.pooling == "mean" else tokens
         self.hidden = MLP(
             self.hidden_units,
             activation=self.activation,
+            normalization=self.normalization,
+            dropout=self.dropout,
             kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,
             name="hidden",
@@ -94,16 +107,19 @@ class PredictionHead(keras.layers.Layer):
         self.logits.build(self.hidden.compute_output_shape((None, width)))
         self.built = True
 
-    def call(self, inputs: Tensor) -> Tensor:
-        """Pool and map."""
-        if self.pooling == "mean":
-            pooled = ops.mean(inputs, axis=1)
-        else:
-            tokens, token_dim = inputs.shape[1:]
-            pooled = ops.reshape(inputs, (-1, tokens * token_dim))
-        return self.logits(self.hidden(pooled))
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Pool and map; `training` switches dropout and batch normalization."""
+        return self.logits(self.hidden(self._pool(inputs)))
 
-    def compute_output_spec(self, inputs: Tensor) -> Any:
+    def _pool(self, inputs: Tensor) -> Tensor:
+        if len(inputs.shape) == 2:
+            return inputs
+        if self.pooling == "mean":
+            return ops.mean(inputs, axis=1)
+        tokens, token_dim = inputs.shape[1:]
+        return ops.reshape(inputs, (-1, tokens * token_dim))
+
+    def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> Any:
         """Shape and dtype of the logits."""
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=at_least_float32(self.compute_dtype))
@@ -119,6 +135,8 @@ class PredictionHead(keras.layers.Layer):
             "units": self.units,
             "pooling": self.pooling,
             "hidden_units": self.hidden_units,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": self.activation,
+            "normalization": self.normalization,
+            "dropout": self.dropout,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

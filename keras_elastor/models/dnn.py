@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_elastor.layers import FeatureEncoder, PredictionHead
-from keras_elastor.models.ranking_model import RankingModel, make_inputs
+from keras_elastor.layers import PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.saving import serialize_arguments
 from keras_elastor.schema import FeatureSchema
@@ -22,9 +22,12 @@ class DNN(RankingModel):
     Args:
         schema: a `FeatureSchema`.
         embedding_dim: width of each field's embedding. Default: 10.
-        hidden_units: widths of the hidden layers. Default: (400, 400).
-        activation: elementwise function. Default: "relu".
+        hidden_units: widths of the hidden layers. Default: (400, 400, 400).
+        activation: elementwise function, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
         embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
         dtype: dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -42,36 +45,27 @@ class DNN(RankingModel):
         self,
         schema: FeatureSchema,
         embedding_dim: int = 10,
-        hidden_units: Sequence[int] = (400, 400),
+        hidden_units: Sequence[int] = (400, 400, 400),
         activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
         embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(
-            schema=schema,
-            embedding_dim=embedding_dim,
-            hidden_units=hidden_units,
-            activation=activation,
-            embeddings_regularizer=embeddings_regularizer,
-            dtype=dtype,
-        )
-        encoder = FeatureEncoder(
-            schema,
-            embedding_dim,
-            embeddings_regularizer=embeddings_regularizer,
-            dtype=dtype,
-            name="encoder",
+        config = serialize_arguments(locals())
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
         )
         head = PredictionHead(
             schema.num_tasks,
             hidden_units=hidden_units,
             activation=activation,
+            normalization=normalization,
+            dropout=dropout,
             dtype=dtype,
             name="head",
         )
-        inputs = make_inputs(schema)
-        embeddings = encoder(inputs)
-        super().__init__(
-            schema, inputs, head(embeddings), {"encoder": embeddings}, config, **kwargs
-        )
+        stages = {"encoder": embeddings}
+        super().__init__(schema, inputs, head(embeddings), stages, config, **kwargs)

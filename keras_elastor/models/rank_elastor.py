@@ -47,6 +47,7 @@ class RankElastor(TokenModel):
             `hidden_units` and `expansion`.
         head: a layer from tokens to logits, for the default official head.
         embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
         dtype: dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -79,23 +80,11 @@ class RankElastor(TokenModel):
         block: Any | None = None,
         head: Any | None = None,
         embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(
-            schema=schema,
-            embedding_dim=embedding_dim,
-            num_tokens=num_tokens,
-            token_dim=token_dim,
-            num_blocks=num_blocks,
-            hidden_units=hidden_units,
-            expansion=expansion,
-            tokenizer=tokenizer,
-            block=block,
-            head=head,
-            embeddings_regularizer=embeddings_regularizer,
-            dtype=dtype,
-        )
+        config = serialize_arguments(locals())
         if tokenizer is None:
             tokenizer = SharedTokenizer(
                 len(schema.features) if num_tokens is None else num_tokens,
@@ -118,6 +107,7 @@ class RankElastor(TokenModel):
             repeat_block(block, num_blocks, default_num_blocks=1),
             head,
             embeddings_regularizer,
+            history_pooling,
             dtype,
             config,
             **kwargs,

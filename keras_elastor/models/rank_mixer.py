@@ -49,6 +49,7 @@ class RankMixer(TokenModel):
             `hidden_units`.
         head: a layer from tokens to logits, for the default official head.
         embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
         dtype: dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -80,22 +81,11 @@ class RankMixer(TokenModel):
         block: Any | None = None,
         head: Any | None = None,
         embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(
-            schema=schema,
-            embedding_dim=embedding_dim,
-            num_tokens=num_tokens,
-            token_dim=token_dim,
-            num_blocks=num_blocks,
-            hidden_units=hidden_units,
-            tokenizer=tokenizer,
-            block=block,
-            head=head,
-            embeddings_regularizer=embeddings_regularizer,
-            dtype=dtype,
-        )
+        config = serialize_arguments(locals())
         if tokenizer is None:
             tokens = len(schema.features) if num_tokens is None else num_tokens
             nearest_width = -(-embedding_dim // tokens) * tokens
@@ -114,6 +104,7 @@ class RankMixer(TokenModel):
             repeat_block(block, num_blocks, default_num_blocks=2),
             head,
             embeddings_regularizer,
+            history_pooling,
             dtype,
             config,
             **kwargs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from keras_elastor.models.recovery import surviving_weights
 from keras_elastor.models.registry import get_preset
 from keras_elastor.saving import deserialize
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
-from keras_elastor.types import Config, Tensor
+from keras_elastor.types import Config, RegularizerLike, Tensor
 
 
 def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
@@ -29,6 +30,36 @@ def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
         dtype = "float32" if isinstance(feature, Numeric | Embedding) else "int32"
         inputs[feature.name] = keras.Input(shape, dtype=dtype, name=feature.name)
     return inputs
+
+
+def select_features(schema: FeatureSchema, names: Iterable[str]) -> FeatureSchema:
+    """The schema with these features only, in its own order."""
+    chosen = set(names)
+    features = tuple(feature for feature in schema.features if feature.name in chosen)
+    return dataclasses.replace(schema, features=features)
+
+
+def encode(
+    schema: FeatureSchema,
+    embedding_dim: int,
+    embeddings_regularizer: RegularizerLike,
+    history_pooling: Any,
+    dtype: Any,
+) -> tuple[dict[str, Any], Tensor]:
+    """The inputs of a schema and their embeddings, `(batch, fields, embedding_dim)`.
+
+    The arguments are those of `FeatureEncoder`; its name in the model is "encoder".
+    """
+    inputs = make_inputs(schema)
+    encoder = FeatureEncoder(
+        schema,
+        embedding_dim,
+        embeddings_regularizer=embeddings_regularizer,
+        history_pooling=history_pooling,
+        dtype=dtype,
+        name="encoder",
+    )
+    return inputs, encoder(inputs)
 
 
 class RankingModel(keras.Model):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras_elastor.saving import register
+from keras_elastor.schema import FeatureSchema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +20,15 @@ class Preset:
         model: the model class.
         arguments: makes the constructor arguments but the schema.
         reference: where the experiment was published.
+        batch_size: its batch size; None where it is not published.
+        published: its published scores on the test set, such as "auc" and "logloss".
     """
 
     model: Any
     arguments: Callable[[], dict[str, Any]]
     reference: str
+    batch_size: int | None = None
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 _MODELS: dict[str, Any] = {}
@@ -37,10 +42,15 @@ def register_model(model: Any) -> Any:
 
 
 def register_preset(
-    name: str, model: Any, arguments: Callable[[], dict[str, Any]], reference: str
+    name: str,
+    model: Any,
+    arguments: Callable[[], dict[str, Any]],
+    reference: str,
+    batch_size: int | None = None,
+    published: Mapping[str, float] | None = None,
 ) -> None:
-    """Make a preset known under its name."""
-    _PRESETS[name] = Preset(model, arguments, reference)
+    """Make a preset known under its name; the arguments are those of `Preset`."""
+    _PRESETS[name] = Preset(model, arguments, reference, batch_size, published or {})
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -51,6 +61,42 @@ def list_models(pattern: str = "*") -> list[str]:
 def list_presets(pattern: str = "*") -> list[str]:
     """Names of the presets that match a pattern such as `"*criteo*"`, any case."""
     return _matching(_PRESETS, pattern)
+
+
+def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
+    """A model by the name of its class or of a preset.
+
+    Args:
+        name: one of `list_models()` or `list_presets()`, any case, with or without underscores.
+        schema: a `FeatureSchema`.
+        overrides: constructor arguments; they replace those of a preset.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
+    >>> type(ke.models.create("dcn_v2", schema)).__name__
+    'DCNv2'
+
+    Raises:
+        ValueError: there is neither; the message names the nearest ones.
+    """
+    key = _plain(name)
+    for model_name, model in _MODELS.items():
+        if _plain(model_name) == key:
+            return model(schema, **overrides)
+    for preset_name, preset in _PRESETS.items():
+        if _plain(preset_name) == key:
+            return preset.model(schema, **{**preset.arguments(), **overrides})
+    nearest = difflib.get_close_matches(str(name), [*_MODELS, *_PRESETS], n=3, cutoff=0.0)
+    raise ValueError(
+        f"Expected the name of a model or a preset, such as {', '.join(nearest)}; "
+        "ke.models.list_models() and ke.models.list_presets() list all. "
+        f"Received: {name!r}"
+    )
+
+
+def _plain(name: str) -> str:
+    return str(name).replace("_", "").lower()
 
 
 def get_preset(name: str) -> Preset:

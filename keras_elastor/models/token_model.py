@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_elastor.layers import FeatureEncoder, MixerBlock, PredictionHead
-from keras_elastor.models.ranking_model import RankingModel, make_inputs
+from keras_elastor.layers import MixerBlock, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.saving import clone_layer
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.types import Config, RegularizerLike
@@ -26,6 +26,7 @@ class TokenModel(RankingModel):
             None is the official head: all tokens side by side, one hidden ReLU layer of
             2 * tokens * token_dim, one linear map.
         embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
         dtype: dtype policy of every layer; None leaves each layer its own.
         config: the subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
@@ -39,18 +40,11 @@ class TokenModel(RankingModel):
         blocks: Sequence[MixerBlock],
         head: Any | None,
         embeddings_regularizer: RegularizerLike,
+        history_pooling: Any,
         dtype: Any,
         config: Config,
         **kwargs: Any,
     ) -> None:
-        # === Layers ===
-        encoder = FeatureEncoder(
-            schema,
-            embedding_dim,
-            embeddings_regularizer=embeddings_regularizer,
-            dtype=dtype,
-            name="encoder",
-        )
         if head is None:
             width = 2 * tokenizer.num_tokens * tokenizer.token_dim
             head = PredictionHead(schema.num_tasks, hidden_units=(width,))
@@ -60,9 +54,10 @@ class TokenModel(RankingModel):
                 f"({', '.join(schema.labels)}). Received: units={head.units}"
             )
 
-        # === Functional model ===
-        inputs = make_inputs(schema)
-        stages = {"encoder": encoder(inputs)}
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
         stages["tokenizer"] = clone_layer(tokenizer, "tokenizer", dtype)(stages["encoder"])
         tokens = stages["tokenizer"]
         for index, block in enumerate(blocks):

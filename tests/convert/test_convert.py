@@ -1,7 +1,8 @@
 """Parity with the official PyTorch code: recorded values, outputs and gradients.
 
 `tests/golden/*.npz` hold small random weights, inputs, outputs and gradients of the official code
-(github.com/vasile-paskardlgm/RankElastor, commit 68e5f29; `model_dnn` of FuxiCTR, commit 0245987).
+(github.com/vasile-paskardlgm/RankElastor, commit 68e5f29) and of FuxiCTR's baselines
+(github.com/reczoo/FuxiCTR, commit 0245987).
 """
 
 import json
@@ -41,7 +42,9 @@ def assert_close(actual, expected, tolerance, name=""):
 
 def test_all_recordings_are_here():
     assert len(LAYERS) == 12
-    assert MODELS == ["model_dnn", "model_rank_elastor", "model_rank_mixer_baseline"]
+    baselines = ["model_autoint", "model_dcn_v2", "model_dnn"]
+    own = ["model_rank_elastor", "model_rank_mixer_baseline"]
+    assert set(MODELS) == {*baselines, *own, "model_xdeepfm"}
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_elastor as ke
 from tests.datasets.kuairand_files import impression, write_files
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "kuairand.py"
@@ -53,6 +54,11 @@ def test_a_wrong_model_is_told_before_anything_is_read(script, capsys):
     with pytest.raises(SystemExit, match="2"):
         script.main(["--data-dir", ".", "--model", "transformer"])
     assert "rank_mixer" in capsys.readouterr().err
+
+
+def test_every_model_can_be_chosen(script):
+    names = [name.replace("_", "") for name in script.MODELS]
+    assert names == sorted(name.lower() for name in ke.models.list_models())
 
 
 @pytest.mark.parametrize(

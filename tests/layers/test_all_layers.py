@@ -18,6 +18,11 @@ SCHEMA = ke.FeatureSchema(
     ]
 )
 TOKENS = random_inputs((4, 8))
+FLAT = random_inputs((6,))
+PAIR = [FLAT, random_inputs((6,), seed=1)]
+MASK = np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 1, 0, 1]], "float32")
+HISTORY = [random_inputs((4, 5)), MASK]
+HISTORY_AND_TARGET = [*HISTORY, random_inputs((5,), seed=1)]
 FLAT_NORM = {"axis": (-2, -1)}
 
 
@@ -40,13 +45,48 @@ def partial(make, *arguments, **options):
 
 
 LAYERS = {
+    "BilinearFusion": (
+        partial(ke.layers.BilinearFusion, 2, num_heads=2),
+        [FLAT, random_inputs((4,), seed=1)],
+        (3, 2),
+    ),
+    "CompressedInteraction": (
+        partial(ke.layers.CompressedInteraction, [5, 3]),
+        TOKENS,
+        (3, 8),
+    ),
+    "ContextGate": (
+        partial(ke.layers.ContextGate, [32]),
+        [FLAT, random_inputs((2,), seed=1)],
+        (3, 6),
+    ),
+    "ContextGate of a learned context": (
+        partial(ke.layers.ContextGate, (), context_dim=3),
+        FLAT,
+        (3, 6),
+    ),
+    "CrossLayer": (ke.layers.CrossLayer, PAIR, (3, 6)),
+    "Dice": (ke.layers.Dice, FLAT, (3, 6)),
+    "DotProductInteraction": (ke.layers.DotProductInteraction, TOKENS, (3, 6)),
     "EmbeddingTable": (
         partial(ke.layers.EmbeddingTable, {"user": 4, "item": 3}, ["user", "item"], 5),
         np.array([[1, 2], [3, 1], [0, 0]], "int32"),
         (3, 2, 5),
     ),
+    "FactorizationMachine": (ke.layers.FactorizationMachine, TOKENS, (3, 1)),
     "FeatureEncoder": (
         partial(ke.layers.FeatureEncoder, SCHEMA, 5, "random_normal"),
+        random_batch(SCHEMA)[0],
+        (8, 4, 5),
+    ),
+    "FeatureEncoder of attended histories": (
+        partial(
+            ke.layers.FeatureEncoder,
+            SCHEMA,
+            5,
+            "random_normal",
+            history_pooling=ke.layers.TargetAttention([32], "tanh"),
+        ),
         random_batch(SCHEMA)[0],
         (8, 4, 5),
     ),
@@ -57,12 +97,32 @@ LAYERS = {
     ),
     "FullMixing": (ke.layers.FullMixing, TOKENS, (3, 4, 8)),
     "FullMixing of blocks": (partial(ke.layers.FullMixing, 4), TOKENS, (3, 4, 8)),
+    "GatedCrossLayer": (ke.layers.GatedCrossLayer, PAIR, (3, 6)),
+    "InteractingAttention": (
+        partial(ke.layers.InteractingAttention, 64, 2, use_layer_norm=True, dropout=0.1),
+        TOKENS,
+        (3, 4, 64),
+    ),
+    "LinearTerm": (
+        partial(ke.layers.LinearTerm, SCHEMA, 2, use_bias=True),
+        random_batch(SCHEMA)[0],
+        (8, 2),
+    ),
+    "LogitSum": (ke.layers.LogitSum, [FLAT, FLAT[:, :1]], (3, 6)),
+    "LowRankCrossMixture": (
+        partial(ke.layers.LowRankCrossMixture, 2, rank=3, num_experts=2),
+        FLAT,
+        (3, 6),
+    ),
     "MLP": (
         partial(ke.layers.MLP, [64], 2, normalization="layer", dropout=0.1),
         random_inputs((6,)),
         (3, 2),
     ),
+    "MLP of Dice": (partial(ke.layers.MLP, [64], 2, ke.layers.Dice()), FLAT, (3, 2)),
+    "MaskBlock": (partial(ke.layers.MaskBlock, 32, 4.0, dropout=0.1), PAIR, (3, 32)),
     "MeanHead": (ke.layers.MeanHead, TOKENS, (3, 1)),
+    "MeanPooling": (ke.layers.MeanPooling, HISTORY, (3, 5)),
     "MixerBlock": (block, TOKENS, (3, 4, 8)),
     "PerTokenDense": (partial(ke.layers.PerTokenDense, 3, "tanh"), TOKENS, (3, 4, 3)),
     "PerTokenFFN": (
@@ -77,17 +137,35 @@ LAYERS = {
         TOKENS,
         (3, 4, 8),
     ),
+    "PerTokenLayerNorm": (ke.layers.PerTokenLayerNorm, TOKENS, (3, 4, 8)),
     "PerTokenRMSNorm": (ke.layers.PerTokenRMSNorm, TOKENS, (3, 4, 8)),
     "PredictionHead": (partial(ke.layers.PredictionHead, 2, hidden_units=[64]), TOKENS, (3, 2)),
+    "PredictionHead of features": (
+        partial(ke.layers.PredictionHead, 2, "flatten", [64], "relu", "batch", 0.1),
+        FLAT,
+        (3, 2),
+    ),
     "RMSNorm": (partial(ke.layers.RMSNorm, **FLAT_NORM), TOKENS, (3, 4, 8)),
     "ReshapeTokenizer": (partial(ke.layers.ReshapeTokenizer, 2, 16), TOKENS, (3, 2, 16)),
     "Residual": (residual, TOKENS, (3, 4, 8)),
     "SegmentMixing": (partial(ke.layers.SegmentMixing, 2), TOKENS, (3, 4, 8)),
     "SharedTokenizer": (partial(ke.layers.SharedTokenizer, 2, 6, [64]), TOKENS, (3, 2, 6)),
     "SliceTokenizer": (partial(ke.layers.SliceTokenizer, 3, 6), TOKENS, (3, 3, 6)),
+    "SumPooling": (ke.layers.SumPooling, HISTORY, (3, 5)),
+    "TargetAttention": (
+        partial(ke.layers.TargetAttention, [32], "tanh"),
+        HISTORY_AND_TARGET,
+        (3, 5),
+    ),
+    "TargetAttention of weights that sum to one": (
+        partial(ke.layers.TargetAttention, [32], use_softmax=True, dropout=0.1),
+        HISTORY_AND_TARGET,
+        (3, 5),
+    ),
     "TokenMixing": (ke.layers.TokenMixing, TOKENS, (3, 4, 8)),
+    "WukongBlock": (partial(ke.layers.WukongBlock, 3, 2, 2, [64]), TOKENS, (3, 5, 8)),
 }
-ABSTRACT = {"Tokenizer"}
+ABSTRACT = {"HistoryPooling", "Tokenizer"}
 
 
 @pytest.mark.parametrize("case", LAYERS)

@@ -20,14 +20,40 @@ SCHEMA = ke.FeatureSchema(
     group="user",
 )
 SMALL = {
+    "AutoInt": {"attention_dim": 8, "hidden_units": (8,), "use_linear": True},
+    "DCNv2": {"parallel_units": (8,), "num_cross_layers": 2},
+    "DIN": {"attention_units": (8,), "hidden_units": (8,)},
+    "DLRM": {"bottom_units": (8,), "hidden_units": (8,)},
     "DNN": {"hidden_units": (8,)},
+    "DeepFM": {"hidden_units": (8,)},
+    "FM": {},
+    "FinalMLP": {
+        "first_units": (8,),
+        "second_units": (4,),
+        "num_heads": 2,
+        "first_context": ("user",),
+    },
+    "GDCN": {"parallel_units": (8,), "num_cross_layers": 2},
+    "LogisticRegression": {},
+    "MaskNet": {"serial_units": (8, 8)},
     "RankElastor": {"num_tokens": 2, "token_dim": 6},
     "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "hidden_units": (8,)},
+    "WideAndDeep": {"hidden_units": (8,)},
+    "Wukong": {
+        "num_blocks": 1,
+        "interaction_tokens": 2,
+        "linear_tokens": 3,
+        "rank": 2,
+        "block_units": (8,),
+        "hidden_units": (8,),
+    },
+    "xDeepFM": {"cin_units": (3, 2), "hidden_units": (8,)},
 }
 
 
 def make(name, schema=SCHEMA, **overrides):
-    return getattr(ke.models, name)(schema, embedding_dim=4, **{**SMALL[name], **overrides})
+    width = {} if name == "LogisticRegression" else {"embedding_dim": 4}
+    return ke.models.create(name, schema, **{**width, **SMALL[name], **overrides})
 
 
 def criteo_schema():
@@ -84,7 +110,7 @@ def without_drawing(monkeypatch):
 
 
 @pytest.mark.usefixtures("without_drawing")
-@pytest.mark.parametrize("name", [n for n in ke.models.list_presets() if n not in HUGE])
+@pytest.mark.parametrize("name", [n for n in ke.models.list_presets("rank_*") if n not in HUGE])
 def test_preset(name):
     schema = avazu_schema() if "avazu" in name else criteo_schema()
     model = ke.models.RankingModel.from_preset(name, schema=schema)
@@ -100,7 +126,7 @@ def test_presets_are_complete():
     expected = {*OFFICIAL_SIZES, *HUGE, "rank_elastor_paper_criteo", "rank_elastor_paper_avazu"}
     expected |= {f"rank_elastor_criteo_dim20_v{version}" for version in range(1, 8)}
     expected |= {f"rank_elastor_avazu_dim64_v{version}" for version in range(1, 8)}
-    assert set(ke.models.list_presets()) == expected
+    assert set(ke.models.list_presets("rank_*")) == expected
     assert ke.models.list_presets("*Avazu_dim16") == ["rank_elastor_avazu_dim16"]
 
 

@@ -1,0 +1,107 @@
+"""How histories are pooled: values, padding, empty histories, candidates."""
+
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+from tests.assertions import raises_value_error
+from tests.backends import call, numpy
+from tests.checks import random_inputs
+
+ROWS = random_inputs((4, 5))
+MASK = np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]], "float32")
+TARGET = random_inputs((5,), seed=1)
+SCHEMA = ke.FeatureSchema(
+    [
+        ke.Categorical("user", 7),
+        ke.Categorical("item", 9),
+        ke.Sequence("history", 9, 3, table="item"),
+        ke.Numeric("price"),
+    ]
+)
+BATCH = {
+    "user": np.array([1, 2], "int32"),
+    "item": np.array([3, 4], "int32"),
+    "history": np.array([[5, 6, 0], [0, 0, 0]], "int32"),
+    "price": np.array([0.5, 2.0], "float32"),
+}
+
+
+def test_sum_and_mean():
+    total = (ROWS * MASK[..., None]).sum(axis=1)
+    np.testing.assert_allclose(call(ke.layers.SumPooling(), [ROWS, MASK]), total, atol=1e-6)
+    mean = total / np.array([[2], [4], [1]])
+    np.testing.assert_allclose(call(ke.layers.MeanPooling(), [ROWS, MASK]), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("use_softmax", [False, True])
+def test_target_attention(use_softmax):
+    layer = ke.layers.TargetAttention([6], "relu", use_softmax=use_softmax)
+    actual = call(layer, [ROWS, MASK, TARGET])
+    target = np.broadcast_to(TARGET[:, None], ROWS.shape)
+    x = np.concatenate([target, ROWS, target - ROWS, target * ROWS], axis=-1)
+    hidden, output = (layer.mlp.layers[index] for index in (0, 2))
+    x = np.maximum(x @ numpy(hidden.kernel) + numpy(hidden.bias), 0)
+    scores = (x @ numpy(output.kernel) + numpy(output.bias))[..., 0]
+    if use_softmax:
+        scores = np.exp(scores) * MASK
+        scores = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-30)
+    expected = (ROWS * (scores * MASK)[..., None]).sum(axis=1)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+    assert not actual[2].any()
+
+
+def test_padding_does_not_matter():
+    layer = ke.layers.TargetAttention([6], "relu", use_softmax=True)
+    expected = call(layer, [ROWS, MASK, TARGET])
+    noisy = np.where(MASK[..., None] == 1, ROWS, 100).astype("float32")
+    np.testing.assert_allclose(call(layer, [noisy, MASK, TARGET]), expected, atol=1e-5)
+
+
+def test_encoder_attends_with_the_candidate_of_the_same_table():
+    pooling = ke.layers.TargetAttention([6], "relu")
+    encoder = ke.layers.FeatureEncoder(SCHEMA, 5, "random_normal", history_pooling=pooling)
+    embeddings = call(encoder, BATCH)
+    table = numpy(encoder.table.embeddings)
+    items = table[encoder.table.rows["item"]]
+    rows, mask = items[BATCH["history"]], (BATCH["history"] != 0).astype("float32")
+    attended = call(encoder.poolings["history"], [rows, mask, items[BATCH["item"]]])
+    np.testing.assert_allclose(embeddings[:, 2], attended, atol=1e-6)
+    assert np.abs(attended[0]).max() > 0
+    assert not attended[1].any()
+
+
+def test_an_attended_history_needs_a_candidate():
+    schema = ke.FeatureSchema([ke.Categorical("user", 7), ke.Sequence("history", 9, 3)])
+    pooling = ke.layers.TargetAttention()
+    with raises_value_error("'history'", "TargetAttention", "Categorical"):
+        ke.layers.FeatureEncoder(schema, history_pooling=pooling)
+    with raises_value_error("history_pooling", "MeanPooling", "'mean'"):
+        ke.layers.FeatureEncoder(schema, history_pooling="mean")
+    with raises_value_error("DIN", "Sequence", "user"):
+        ke.models.DIN(ke.FeatureSchema([ke.Categorical("user", 7)]))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(ke.models.list_models()) - {"DIN", "LogisticRegression"})
+)
+def test_every_model_takes_the_pooling(name):
+    pooling = ke.layers.SumPooling()
+    model = ke.models.create(name, SCHEMA, history_pooling=pooling)
+    encoder = model.get_layer("encoder")
+    assert isinstance(encoder.poolings["history"], ke.layers.SumPooling)
+    revived = type(model).from_config(model.get_config()).get_layer("encoder")
+    assert isinstance(revived.poolings["history"], ke.layers.SumPooling)
+
+
+def test_linear_term_sums_histories_with_weights_of_their_own():
+    linear = ke.layers.LinearTerm(SCHEMA, embeddings_initializer="random_normal", use_bias=True)
+    linear.build({name: (None, *values.shape[1:]) for name, values in BATCH.items()})
+    linear.bias.assign([0.25])
+    table = numpy(linear.table.embeddings)[:, 0]
+    parts = {name: table[rows] for name, rows in linear.table.rows.items()}
+    assert {name: len(part) for name, part in parts.items()} == {"user": 7, "item": 9, "history": 9}
+    expected = parts["user"][BATCH["user"]] + parts["item"][BATCH["item"]]
+    expected += parts["history"][BATCH["history"]] @ np.ones(3)
+    expected += BATCH["price"] * numpy(linear.numeric_vectors)[0, 0] + 0.25
+    np.testing.assert_allclose(call(linear, BATCH)[:, 0], expected, atol=1e-6)

@@ -1,0 +1,125 @@
+"""The presets of the baselines have the published sizes and build the published networks."""
+
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+from tests.assertions import raises_value_error
+
+# Rows of all tables, padding and out-of-vocabulary included, as in BARS' logs.
+CRITEO_X1_ROWS = 2_086_329
+CRITEO_X4_ROWS = 910_747
+AVAZU_X4_ROWS = 3_750_999
+
+
+def categorical(count, rows):
+    """Features of two rows each; the first has the rest."""
+    sizes = [rows - 2 * (count - 1)] + [2] * (count - 1)
+    return [ke.Categorical(f"C{index}", size) for index, size in enumerate(sizes, start=1)]
+
+
+def criteo_x1(rows=CRITEO_X1_ROWS):
+    numeric = [ke.Numeric(f"I{index}") for index in range(1, 14)]
+    return ke.FeatureSchema(numeric + categorical(26, rows))
+
+
+def kuaivideo(users=10_002, items=632_406):
+    """Visual vectors of 64 numbers arrive with the row, pooled where they are a history's."""
+    return ke.FeatureSchema(
+        [
+            ke.Categorical("user_id", users),
+            ke.Categorical("item_id", items),
+            ke.Sequence("pos_items", items, 100, table="item_id"),
+            ke.Sequence("neg_items", items, 100, table="item_id"),
+            *(ke.Embedding(name, 64) for name in ("item_emb", "pos_items_emb", "neg_items_emb")),
+        ]
+    )
+
+
+SCHEMAS = {
+    "criteo_x1": (criteo_x1(), criteo_x1(52)),
+    "criteo_x4": tuple(ke.FeatureSchema(categorical(39, rows)) for rows in (CRITEO_X4_ROWS, 78)),
+    "avazu_x4": tuple(ke.FeatureSchema(categorical(24, rows)) for rows in (AVAZU_X4_ROWS, 48)),
+    "kuaivideo_x1": (kuaivideo(), kuaivideo(2, 2)),
+}
+# Trainable weights in millions, as printed in BARS' logs.
+PUBLISHED_MILLIONS = {
+    "dcn_v2_criteo_x1": 22.02,
+    "xdeepfm_criteo_x1": 23.46,
+    "autoint_criteo_x1": 23.36,
+    "autoint_plus_criteo_x1": 23.84,
+    "dcn_v2_criteo_x4": 20.38,
+    "dcn_v2_avazu_x4": 73.39,
+    "dnn_kuaivideo_x1": 42.24,
+    "dcn_v2_kuaivideo_x1": 42.65,
+    "autoint_plus_kuaivideo_x1": 43.95,
+}
+
+
+def count_trainable(name):
+    """Trainable weights with the published vocabularies, counted without making the tables."""
+    full, tiny = SCHEMAS["_".join(name.split("_")[-2:])]
+    model = ke.models.RankingModel.from_preset(name, schema=tiny)
+    total = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    for layer in model.layers:
+        if isinstance(layer, ke.layers.FeatureEncoder):
+            for table, rows in layer.schema.table_sizes.items():
+                total += (full[table].vocabulary_size - rows) * layer.embedding_dim
+    return total
+
+
+@pytest.mark.parametrize("name", PUBLISHED_MILLIONS)
+def test_size_is_the_published_one(name):
+    assert round(count_trainable(name) / 1e6, 2) == PUBLISHED_MILLIONS[name]
+
+
+def test_published_sizes_that_differ_differ_as_documented():
+    # The published count of the DNN, 21.82 M, holds its MLP twice.
+    mlp = (390 * 400 + 400) + 2 * (400 * 400 + 400) + 401
+    ours = count_trainable("dnn_criteo_x1")
+    assert round((ours + mlp) / 1e6, 2) == 21.82
+    # FuxiCTR's linear term has one weight per visual id, three times; ours one per number.
+    ours = count_trainable("xdeepfm_kuaivideo_x1")
+    assert round((ours + 3 * (3_242_317 - 64)) / 1e6, 2) == 53.91
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ke.models.list_presets() if ke.models.get_preset(name).published]
+)
+def test_every_preset_builds(name):
+    suffix = "_".join(name.split("_")[-2:])
+    taobaoad = ke.FeatureSchema(
+        [
+            *categorical(16, 32),
+            ke.Numeric("price"),
+            *(ke.Sequence(f"history_{index}", 2, 50, table=f"C{index}") for index in (1, 2, 3)),
+        ]
+    )
+    schema = taobaoad if suffix == "taobaoad_x1" else SCHEMAS[suffix][1]
+    model = ke.models.create(name, schema)
+    preset = ke.models.get_preset(name)
+    assert type(model) is preset.model
+    assert 0.6 < preset.published["auc"] < 0.82
+    assert preset.batch_size in (4096, 8192, 10000)
+
+
+def test_create_takes_models_and_presets():
+    schema = ke.FeatureSchema(categorical(3, 9))
+    assert isinstance(ke.models.create("DCNv2", schema), ke.models.DCNv2)
+    assert isinstance(ke.models.create("rank_mixer", schema), ke.models.RankMixer)
+    model = ke.models.create("dcn_v2_avazu_x4", schema, parallel_units=(8,))
+    assert model.stage_names[-2:] == ["cross_3", "parallel"]
+    assert model.get_layer("parallel").hidden_units == (8,)
+    with raises_value_error("DCNv2", "list_presets", "'DCNv3'"):
+        ke.models.create("DCNv3", schema)
+
+
+def test_lists_take_patterns():
+    assert ke.models.list_models("*mixer*") == ["RankMixer"]
+    assert ke.models.list_presets("dcn_v2_*") == [
+        "dcn_v2_avazu_x4",
+        "dcn_v2_criteo_x1",
+        "dcn_v2_criteo_x4",
+        "dcn_v2_kuaivideo_x1",
+        "dcn_v2_taobaoad_x1",
+    ]

@@ -1,0 +1,60 @@
+"""The pages of `docs/` do what they say."""
+
+import contextlib
+import io
+import pathlib
+import re
+
+import pytest
+
+import keras_elastor as ke
+from keras_elastor.models import registry
+from tests.checks import run_model_test
+
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+SCHEMA = ke.FeatureSchema(
+    [ke.Categorical("user", 12), ke.Sequence("history", 9, 5), ke.Numeric("price")],
+    label="click",
+    group="user",
+)
+
+
+@pytest.fixture
+def page_of_a_model(monkeypatch):
+    """The code of the page; what it registers is forgotten afterwards."""
+    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
+    page = (DOCS / "adding_a_model.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+
+
+def test_adding_a_model(page_of_a_model, tmp_path):
+    model_file, usage = page_of_a_model
+    assert len(model_file.splitlines()) < 80
+    names = {"__name__": "pnn"}
+    exec(compile(model_file, "adding_a_model.md", "exec"), names)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(usage, "adding_a_model.md", "exec"), names)
+    assert output.getvalue() == "(3, 1)\n"
+    assert "PNN" in ke.models.list_models()
+    run_model_test(
+        lambda **kwargs: ke.models.create(
+            "pnn", SCHEMA, embedding_dim=4, hidden_units=(8,), **kwargs
+        ),
+        SCHEMA,
+        tmp_path,
+    )
+
+
+def test_presets_page_lists_every_published_preset():
+    page = (DOCS / "presets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", page, flags=re.MULTILINE)
+    published = {
+        name: ke.models.get_preset(name).published
+        for name in ke.models.list_presets()
+        if ke.models.get_preset(name).published
+    }
+    expected = {
+        (name, f"{scores['auc']:g}", f"{scores['logloss']:g}") for name, scores in published.items()
+    }
+    assert set(rows) == expected
