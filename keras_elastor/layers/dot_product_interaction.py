@@ -52,5 +52,5 @@ class DotProductInteraction(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the products."""
-        fields = input_shape[1]
+        fields, _ = require_tokens(self, input_shape)
         return (input_shape[0], fields * (fields - 1) // 2)

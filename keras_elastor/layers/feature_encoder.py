@@ -188,7 +188,7 @@ class FeatureEncoder(keras.layers.Layer):
         columns += [inputs[feature.name] for feature in histories]
         rows = self.table(ops.concatenate(columns, axis=1))
         embeddings: dict[type, Tensor] = {Categorical: rows[:, : len(categorical)]}
-        targets = {}
+        targets: dict[str, Tensor] = {}
         for index, feature in enumerate(categorical):
             targets.setdefault(feature.table_name, rows[:, index])
         pooled = []

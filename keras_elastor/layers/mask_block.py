@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_elastor.layers.activations import make_activation, serialize_activation
-from keras_elastor.layers.checks import require_positive
+from keras_elastor.layers.checks import require_matrix, require_positive
 from keras_elastor.layers.initializers import get_kernel_initializer
 from keras_elastor.layers.mlp import MLP
 from keras_elastor.saving import register
@@ -62,7 +62,8 @@ class MaskBlock(keras.layers.Layer):
 
     def build(self, input_shape: list[Shape]) -> None:
         """Make the mask's MLP and the hidden layer."""
-        embeddings_shape, (_, width) = input_shape
+        embeddings_shape, hidden_shape = input_shape
+        width = require_matrix(self, hidden_shape)
         mask_units = int(width * self.reduction_ratio)
         self.mask = MLP([mask_units], output_units=width, dtype=self.dtype_policy, name="mask")
         self.mask.build(embeddings_shape)

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_elastor.layers.activations import serialize_activation
+from keras_elastor.layers.checks import require_tokens
 from keras_elastor.layers.dice import Dice
 from keras_elastor.layers.history_pooling import HistoryPooling
 from keras_elastor.layers.mlp import MLP
@@ -63,7 +64,7 @@ class TargetAttention(HistoryPooling):
 
     def build(self, input_shape: list[Shape]) -> None:
         """Make and build the MLP."""
-        batch, length, dim = input_shape[0]
+        length, dim = require_tokens(self, input_shape[0])
         self.mlp = MLP(
             self.hidden_units,
             output_units=1,
@@ -72,7 +73,7 @@ class TargetAttention(HistoryPooling):
             dtype=self.dtype_policy,
             name="mlp",
         )
-        self.mlp.build((batch, length, 4 * dim))
+        self.mlp.build((None, length, 4 * dim))
         self.built = True
 
     def call(self, inputs: list[Tensor], training: bool | None = None) -> Tensor:

@@ -81,9 +81,9 @@ class FinalMLP(RankingModel):
         stages = {"encoder": embeddings}
         flat = keras.layers.Flatten(dtype=dtype)(embeddings)
 
-        def gated(names: Sequence[str], index: int) -> Any:
+        def gated(units: Sequence[int], names: Sequence[str], index: int) -> Any:
             if not names:
-                gate = ContextGate(gate_units, embedding_dim, dtype=dtype, name=f"gate_{index}")
+                gate = ContextGate(units, embedding_dim, dtype=dtype, name=f"gate_{index}")
                 return gate(flat)
             encoder = FeatureEncoder(
                 _context_schema(schema, names),
@@ -94,11 +94,11 @@ class FinalMLP(RankingModel):
             )
             context = encoder({name: inputs[name] for name in encoder.schema.names})
             context = keras.layers.Flatten(dtype=dtype)(context)
-            return ContextGate(gate_units, dtype=dtype, name=f"gate_{index}")([flat, context])
+            return ContextGate(units, dtype=dtype, name=f"gate_{index}")([flat, context])
 
         streams = [flat, flat]
         if gate_units is not None:
-            streams = [gated(first_context, 1), gated(second_context, 2)]
+            streams = [gated(gate_units, first_context, 1), gated(gate_units, second_context, 2)]
             stages.update(zip(("gate_1", "gate_2"), streams, strict=True))
         towers = [(first_units, first_dropout), (second_units, second_dropout)]
         for index, (units, dropout) in enumerate(towers):
