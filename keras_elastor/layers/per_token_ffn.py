@@ -7,13 +7,11 @@ from typing import Any
 
 import keras
 
-from keras_elastor.layers.checks import require_positive
-from keras_elastor.layers.initializers import get_kernel_initializer
 from keras_elastor.layers.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token_network import PerTokenNetwork
 from keras_elastor.layers.per_token_rms_norm import PerTokenRMSNorm
 from keras_elastor.saving import register
-from keras_elastor.types import ActivationLike, Config, InitializerLike
+from keras_elastor.types import ActivationLike, InitializerLike
 
 
 @register
@@ -57,15 +55,15 @@ class PerTokenFFN(PerTokenNetwork):
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.hidden_units = tuple(hidden_units)
-        for units in self.hidden_units:
-            require_positive(self, hidden_units=units)
-        self.activation = keras.activations.get(activation)
-        self.normalization = normalization
-        self.dropout = dropout
-        self.use_bias = use_bias
-        self.kernel_initializer = get_kernel_initializer(kernel_initializer)
+        super().__init__(
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            use_bias,
+            kernel_initializer,
+            **kwargs,
+        )
 
     def make_layers(self, token_dim: int) -> list[Any]:
         """Hidden layers and the projection back to the token width."""
@@ -85,15 +83,3 @@ class PerTokenFFN(PerTokenNetwork):
                 layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))
         layers.append(PerTokenDense(token_dim, name="output", **shared))
         return layers
-
-    def get_config(self) -> Config:
-        """Constructor arguments."""
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "activation": keras.activations.serialize(self.activation),
-            "normalization": self.normalization,
-            "dropout": self.dropout,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

@@ -7,8 +7,6 @@ from typing import Any
 
 import keras
 
-from keras_elastor.layers.checks import require_positive
-from keras_elastor.layers.initializers import get_kernel_initializer
 from keras_elastor.layers.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token_glu import PerTokenGLU
 from keras_elastor.layers.per_token_network import PerTokenNetwork
@@ -58,16 +56,16 @@ class PerTokenGLUStack(PerTokenNetwork):
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.hidden_units = tuple(hidden_units)
-        for units in self.hidden_units:
-            require_positive(self, hidden_units=units)
+        super().__init__(
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            use_bias,
+            kernel_initializer,
+            **kwargs,
+        )
         self.expansion = expansion
-        self.activation = keras.activations.get(activation)
-        self.normalization = normalization
-        self.dropout = dropout
-        self.use_bias = use_bias
-        self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 
     def make_layers(self, token_dim: int) -> list[Any]:
         """Gated units and the projection back to the token width."""
@@ -100,13 +98,4 @@ class PerTokenGLUStack(PerTokenNetwork):
 
     def get_config(self) -> Config:
         """Constructor arguments."""
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "expansion": self.expansion,
-            "activation": keras.activations.serialize(self.activation),
-            "normalization": self.normalization,
-            "dropout": self.dropout,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+        return {**super().get_config(), "expansion": self.expansion}
