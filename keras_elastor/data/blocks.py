@@ -151,8 +151,10 @@ def write_blocks(path: Path, matrices: Mapping[str, np.ndarray]) -> int:
         with tf.io.TFRecordWriter(os.fspath(path)) as writer:
             for start in range(0, rows, BLOCK_ROWS):
                 writer.write(_record(tf, matrices, start))
-    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError) as error:
-        raise OSError(errno.ENOSPC, str(error), os.fspath(path)) from error
+    except tf.errors.OpError as error:
+        # TensorFlow reports every error of the file system in a way of its own.
+        number = errno.ENOSPC if "No space left" in str(error) else errno.EIO
+        raise OSError(number, str(error), os.fspath(path)) from error
     return path.stat().st_size
 
 

@@ -233,7 +233,5 @@ def _typed(frame: DataFrame, recipe: Recipe, with_label: bool = True) -> TypedRo
 
 
 def _encode(encoder: Encoder, rows: TypedRows) -> Split:
-    if rows.labels is None:
-        raise ValueError("Expected rows with labels")
     labels = rows.labels[:, 0] if encoder.schema.num_tasks == 1 else rows.labels
     return Split(encoder.encode(rows), labels, rows.weight)

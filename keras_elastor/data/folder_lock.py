@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +33,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def readable_disk_errors(folder: Path) -> Iterator[None]:
-    """Inside this context an error of the disk says what to do."""
+    """Inside this context the error of a full disk says what to do."""
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileNotFoundError | FileExistsError) or error.errno is None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise OSError(
             error.errno,

@@ -12,8 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from keras_elastor.data.blocks import BlockLayout, shard_name, write_blocks, write_tfds_metadata
 from keras_elastor.data.encoding import Encoder, VocabularyCounter
 from keras_elastor.data.manifest import (
@@ -126,16 +124,18 @@ class Preparation:
     def _encoder(self) -> Encoder:
         """The vocabularies of the training rows, by the first pass or from an earlier call."""
         done = self._work / "vocabularies.done"
-        if not done.is_file():
-            counter = VocabularyCounter(self._recipe)
-            segments = (segment for _, segment in self._segments("train", {}))
-            with self._bar.phase("train: counting values", self._bytes("train")):
-                for counts, segment, rows in _map_in_order(self._count, segments, self._workers):
-                    counter.add(counts)
-                    self._bar.advance(segment.path, segment.progress, rows)
-            save_vocabularies(self._folder, counter.vocabularies())
-            done.touch()
-        return load_encoder(self._folder, self._recipe)
+        if done.is_file():
+            return load_encoder(self._folder, self._recipe)
+        counter = VocabularyCounter(self._recipe)
+        segments = (segment for _, segment in self._segments("train", {}))
+        with self._bar.phase("train: counting values", self._bytes("train")):
+            for counts, segment, rows in _map_in_order(self._count, segments, self._workers):
+                counter.add(counts)
+                self._bar.advance(segment.path, segment.progress, rows)
+        vocabularies = counter.vocabularies()
+        save_vocabularies(self._folder, vocabularies)
+        done.touch()
+        return Encoder(self._recipe, vocabularies)
 
     def _count(self, segment: Segment) -> tuple[dict[str, Any], Segment, int]:
         rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
@@ -204,14 +204,14 @@ class Preparation:
         if bad and not self._skip:
             raise_bad_row(segment, bad[0], _ADVICE)
         layout = BlockLayout(encoder.schema, self._recipe.weight is not None)
-        labels = np.zeros((0, encoder.schema.num_tasks)) if rows.labels is None else rows.labels
         path = self._work / f"{split}-{number:05d}.tfrecord"
         partial = path.with_suffix(".partial")
-        size = write_blocks(partial, layout.pack(encoder.encode(rows), labels, rows.weight))
+        size = write_blocks(partial, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
         partial.replace(path)
         if bad:
             write_atomically(path.with_suffix(".rejected"), "\n".join(rejected_lines(segment, bad)))
-        shard = Shard(len(rows), size, tuple(int(count) for count in labels.sum(axis=0)), len(bad))
+        positives = tuple(int(count) for count in rows.labels.sum(axis=0))
+        shard = Shard(len(rows), size, positives, len(bad))
         entry = {
             "source": self._paths[split].index(segment.path),
             "end": segment.end,

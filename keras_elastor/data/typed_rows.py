@@ -34,13 +34,13 @@ class TypedRows:
     Args:
         features: one column per column of the recipe: Int64 or String (categorical), lists of these
             (sequence), Float32 (numeric).
-        labels: `(rows, tasks)` float32, 0 or 1; None where labels were not asked for.
+        labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
         group: `(rows,)` int32, None without a group.
         weight: `(rows,)` float32, None without weights.
     """
 
     features: DataFrame
-    labels: np.ndarray | None
+    labels: np.ndarray
     group: np.ndarray | None
     weight: np.ndarray | None
 
@@ -63,9 +63,9 @@ def type_rows(
     """
     checks = _Checks(frame)
     features = {column.name: checks.column(column) for column in recipe.columns}
-    labels, group, weight = [], None, None
+    labels, group, weight = [np.empty((len(frame), 0), np.float32)], None, None
     if with_label:
-        labels = [checks.label(name) for name in recipe.labels]
+        labels = [checks.label(name)[:, None] for name in recipe.labels]
         weight = checks.weight(recipe.weight) if recipe.weight is not None else None
     if recipe.group is not None and recipe.group in frame.columns:
         group = checks.group(recipe.group)
@@ -77,7 +77,7 @@ def type_rows(
     cut: Callable[[np.ndarray], np.ndarray] = lambda values: values if whole else values[kept]  # noqa: E731
     rows = TypedRows(
         features=table if whole else table[kept],
-        labels=cut(np.stack(labels, axis=1)) if labels else None,
+        labels=cut(np.concatenate(labels, axis=1)),
         group=None if group is None else cut(group),
         weight=None if weight is None else cut(weight),
     )
@@ -122,9 +122,10 @@ class _Checks:
     ) -> np.ndarray:
         pl = import_optional("polars", extra="data")
         numbers, bad = _parse(self._frame[name], "float")
-        bad |= ~is_right(numbers).fill_null(False)
+        rounded = numbers.cast(pl.Float32)
+        bad |= ~(is_right(numbers) & rounded.is_finite()).fill_null(False)
         self._report(bad, name, self._frame[name], expected)
-        values: np.ndarray = numbers.set(bad, 0.0).cast(pl.Float32).to_numpy()
+        values: np.ndarray = rounded.set(bad, 0.0).to_numpy()
         return values
 
     def _numeric(self, column: NumericColumn, raw: Series) -> Series:

@@ -114,11 +114,12 @@ class Vocabulary:
                 "Expected `min_count` to be an integer of at least 1. "
                 f"Received: min_count={min_count!r}"
             )
-        values: dict[Any, None] = dict.fromkeys(self.values)
+        values: list[Any] = list(self.values)
         for frame in counts:
             often = frame.drop_nulls("value").filter(pl.col("count") >= min_count)
             often = often.sort("count", "value", descending=[True, False])
-            values.update(dict.fromkeys(often["value"].to_list()))
+            known = set(values)
+            values += [value for value in often["value"].to_list() if value not in known]
         return Vocabulary(tuple(values))
 
     @property
