@@ -1,5 +1,6 @@
 """The README's code runs as it stands."""
 
+import gzip
 import pathlib
 import re
 
@@ -13,11 +14,10 @@ README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="u
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
+def make_table(rows):
     pl = pytest.importorskip("polars")
     rng = np.random.default_rng(0)
-    rows = 400
-    table = pl.DataFrame(
+    return pl.DataFrame(
         {
             "user": rng.integers(0, 30, rows),
             "item": rng.choice(["a", "b", "c"], rows),
@@ -25,6 +25,10 @@ def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
             "click": np.arange(rows) % 2,
         }
     )
+
+
+def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
+    table = make_table(400)
     table.write_parquet(tmp_path / "impressions.parquet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
@@ -35,9 +39,23 @@ def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
     assert len(code) <= 25
 
 
-def test_the_block():
+def test_training_on_large_files(tmp_path, monkeypatch):
+    table = make_table(90)
+    monkeypatch.chdir(tmp_path)
+    table[:30].write_csv("day1.csv")
+    (tmp_path / "day2.csv.gz").write_bytes(gzip.compress(table[30:60].write_csv().encode()))
+    table[60:].write_parquet("day3.parquet")
     names = {"ke": ke}
     exec(compile(BLOCKS[1], "README.md", "exec"), names)
+    names["model"].compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    names["model"].fit(names["train"], validation_data=names["valid"], shuffle=False, verbose=0)
+    rows = {name: split.rows for name, split in names["manifest"].splits.items()}
+    assert rows == {"train": 60, "valid": 30}
+
+
+def test_the_block():
+    names = {"ke": ke}
+    exec(compile(BLOCKS[2], "README.md", "exec"), names)
     assert names["block"](np.ones((2, 4, 8), "float32")).shape == (2, 4, 8)
 
 

@@ -22,6 +22,7 @@ class Split:
         features: one array per feature with the rows along the first axis, and, where the schema
             has a group, the group of each row under `schema.group_column`.
         labels: `(rows,)` for one task, `(rows, tasks)` for several, float32.
+        weights: sample weights, `(rows,)` float32, or None.
 
     Example:
 
@@ -39,8 +40,13 @@ class Split:
 
     features: dict[str, np.ndarray]
     labels: np.ndarray
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.labels):
+            raise ValueError(
+                f"Expected {len(self.labels)} weights, one per label. Received: {len(self.weights)}"
+            )
         for name, values in self.features.items():
             if len(values) != len(self.labels):
                 raise ValueError(
@@ -59,6 +65,8 @@ class Split:
         drop_remainder: bool = False,
     ) -> Dataset:
         """Read the rows as a `tf.data.Dataset` of `(features, labels)`.
+
+        With weights, batches are `(features, labels, weights)`.
 
         Every pass over the dataset gives every row exactly once, except for the rows that
         `drop_remainder` drops.
@@ -84,9 +92,12 @@ class Split:
         tf = import_tensorflow()
         indices = _index_batches(tf, len(self), batch_size, shuffle, seed, drop_remainder)
         gather_features = _gatherer(tf, self.features)
-        gather_labels = _gatherer(tf, {"labels": self.labels})
+        targets = {"labels": self.labels}
+        if self.weights is not None:
+            targets["weights"] = self.weights
+        gather_targets = _gatherer(tf, targets)
         return indices.map(
-            lambda batch: (gather_features(batch), gather_labels(batch)["labels"]),
+            lambda batch: (gather_features(batch), *gather_targets(batch).values()),
             num_parallel_calls=tf.data.AUTOTUNE,
         ).prefetch(tf.data.AUTOTUNE)
 

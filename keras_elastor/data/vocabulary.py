@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import os
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,24 +14,26 @@ import numpy as np
 from keras_elastor.optional import import_optional
 
 Series: TypeAlias = Any
+DataFrame: TypeAlias = Any
 
 PADDING = 0
+SIDES = ("pre", "post")
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The known values of a column and their ids.
+    """The known values of a column and their ids, by the rules of FuxiCTR.
 
     Id 0 is padding, ids 1 to n are the known values by falling frequency (equally frequent ones in
-    the order of the values), and the last id, n + 1, stands for every other value. A missing value
-    is out-of-vocabulary in a column of single values and padding in a column of lists.
+    the order of the values: numbers by size, strings by code points), and the last id, n + 1,
+    stands for every other value. A missing value is out-of-vocabulary in a column of single values
+    and padding in a column of lists.
 
     Build it from training rows only: a value that only occurs later is then unknown, as it will be
     in production.
 
     Args:
         values: the known values, all integers or all strings; `values[0]` has id 1.
-        min_count: how often a value had to occur to become known.
 
     Example:
 
@@ -45,20 +50,18 @@ class Vocabulary:
 
     Raises:
         ValueError: a value occurs twice, is neither integer nor string, or differs in kind from
-            the first one; or `min_count` is below 1.
+            the first one.
+
+    References:
+        FuxiCTR 2.3.1, fuxictr/preprocess/tokenizer.py. Later versions give numbers their ids by
+        size instead (2.3.10) or leave the order of equally frequent values to chance.
     """
 
     values: tuple[int, ...] | tuple[str, ...]
-    min_count: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
-        if not isinstance(self.min_count, int) or self.min_count < 1:
-            raise ValueError(
-                "Expected `min_count` to be an integer of at least 1. "
-                f"Received: min_count={self.min_count!r}"
-            )
-        kinds = {type(value) for value in self.values}
+        kinds = set(map(type, self.values))
         if not (kinds <= {int} or kinds <= {str}):
             raise ValueError(
                 "A Vocabulary holds integers or strings, not both and nothing else. "
@@ -73,26 +76,51 @@ class Vocabulary:
 
         Args:
             *columns: columns of single values or of lists, all of integers or all of strings. More
-                than one column shares the vocabulary, such as an item and the history of items.
-            min_count: values that occur less often, over all columns together, stay unknown.
+                than one column shares the vocabulary, such as an item and the history of items:
+                the values of the first column come first, then what each next one adds.
+            min_count: a value that occurs less often in a column does not become known by it.
 
         Returns:
             The vocabulary of the values that occur often enough.
 
         Raises:
-            ValueError: the columns are neither integers nor strings.
+            ValueError: the columns are neither integers nor strings, or `min_count` is below 1.
         """
-        pl = import_optional("polars", extra="data")
-        counts = (
-            pl.concat([_single_values(column).alias("value") for column in columns])
-            .drop_nulls()
-            .to_frame()
-            .group_by("value")
-            .len("count")
-            .filter(pl.col("count") >= min_count)
-            .sort("count", "value", descending=[True, False])
+        return cls(()).extend(*columns, min_count=min_count)
+
+    def extend(self, *columns: Series, min_count: int = 1) -> Vocabulary:
+        """A vocabulary that also knows the values of further columns.
+
+        Every known value keeps its id. New values follow by falling frequency, column after column,
+        and out-of-vocabulary moves to the new last id, so that a model which was trained with the
+        old ids needs one more embedding row per new value, inserted before the last one.
+
+        Args:
+            *columns: as for `build`.
+            min_count: as for `build`.
+
+        Raises:
+            ValueError: as for `build`; or a column is of another kind than the known values.
+        """
+        return self.extend_by_counts(
+            *(count_values(column) for column in columns), min_count=min_count
         )
-        return cls(tuple(counts["value"].to_list()), min_count)
+
+    def extend_by_counts(self, *counts: DataFrame, min_count: int = 1) -> Vocabulary:
+        """As `extend`, from polars frames of the columns `value` and `count`."""
+        pl = import_optional("polars", extra="data")
+        if not isinstance(min_count, int) or min_count < 1:
+            raise ValueError(
+                "Expected `min_count` to be an integer of at least 1. "
+                f"Received: min_count={min_count!r}"
+            )
+        values: list[Any] = list(self.values)
+        for frame in counts:
+            often = frame.drop_nulls("value").filter(pl.col("count") >= min_count)
+            often = often.sort("count", "value", descending=[True, False])
+            known = set(values)
+            values += [value for value in often["value"].to_list() if value not in known]
+        return Vocabulary(tuple(values))
 
     @property
     def size(self) -> int:
@@ -116,63 +144,70 @@ class Vocabulary:
         Raises:
             ValueError: the column holds another kind of values than the vocabulary.
         """
-        ids: np.ndarray = self._lookup(column).fill_null(self.out_of_vocabulary).to_numpy()
-        return ids
+        return self._lookup(single_values(column))
 
-    def encode_lists(self, column: Series, max_length: int) -> np.ndarray:
+    def encode_lists(
+        self, column: Series, max_length: int, padding: str = "post", truncation: str = "pre"
+    ) -> np.ndarray:
         """Ids of a polars column of lists, cut and padded to one length.
 
         Args:
             column: `(rows,)` lists of the kind of the vocabulary's values. Nulls inside a list
                 become padding, a null instead of a list becomes an empty one.
-            max_length: of longer lists the last `max_length` elements are kept.
+            max_length: positions of the result.
+            padding: side of the zeros: "pre" before the values, "post" (default) behind them.
+            truncation: side that a longer list loses: "pre" (default) keeps its last values,
+                "post" its first ones.
 
         Returns:
-            `(rows, max_length)`, int32: the ids of each list in order, then zeros.
+            `(rows, max_length)`, int32.
 
         Raises:
             ValueError: the column is none of lists, or of another kind of values than the
-                vocabulary.
+                vocabulary; or a side is unknown.
         """
         pl = import_optional("polars", extra="data")
         if not isinstance(column.dtype, pl.List):
             raise ValueError(f"Expected a column of lists. Received: dtype={column.dtype}")
-        last = column.list.tail(max_length)
-        lengths = last.list.len().fill_null(0).to_numpy().astype(np.int64)
-        elements = last.filter(last.list.len() > 0).explode()
+        if padding not in SIDES or truncation not in SIDES:
+            raise ValueError(
+                "Expected `padding` and `truncation` to be 'pre' or 'post'. "
+                f"Received: padding={padding!r}, truncation={truncation!r}"
+            )
+        kept = column.list.tail(max_length) if truncation == "pre" else column.list.head(max_length)
+        lengths = kept.list.len().fill_null(0).to_numpy().astype(np.int64)[:, None]
+        values = single_values(kept.filter(kept.list.len() > 0))
+        known = np.where(values.is_null().to_numpy(), PADDING, self._lookup(values))
+        positions = np.arange(max_length)
+        is_value = positions >= max_length - lengths if padding == "pre" else positions < lengths
         ids = np.full((len(column), max_length), PADDING, dtype=np.int32)
-        ids[np.arange(max_length) < lengths[:, None]] = (
-            self._lookup(elements).fill_null(PADDING).to_numpy()
-        )
+        ids[is_value] = known
         return ids
 
-    def _lookup(self, column: Series) -> Series:
-        """Ids of single values as an Int32 series, null where the column is null."""
+    def _lookup(self, values: Series) -> np.ndarray:
+        """Ids of single values, `(rows,)` int32; that of unknown values where one is null."""
         pl = import_optional("polars", extra="data")
-        values = _single_values(column)
         if not self.values or values.dtype == pl.Null:
-            ids = pl.repeat(self.out_of_vocabulary, len(values), dtype=pl.Int32, eager=True)
-        elif values.dtype != self._known.dtype:
+            return np.full(len(values), self.out_of_vocabulary, np.int32)
+        known = pl.Int64 if isinstance(self.values[0], int) else pl.String
+        if values.dtype != known:
             raise ValueError(
-                f"Column '{column.name}': expected values of the type {self._known.dtype}, as in "
-                f"the vocabulary. Received: {column.dtype}"
+                f"Column '{values.name}': expected values of the type {known}, as in "
+                f"the vocabulary. Received: {values.dtype}"
             )
-        else:
-            ids = values.replace_strict(
-                self._known,
-                pl.int_range(1, self.out_of_vocabulary, dtype=pl.Int32, eager=True),
-                default=self.out_of_vocabulary,
-                return_dtype=pl.Int32,
-            )
-        return ids.set(values.is_null(), None)
+        indices = values.cast(pl.String).cast(self._categories, strict=False).to_physical()
+        ids: np.ndarray = (indices.cast(pl.Int32) + 1).fill_null(self.out_of_vocabulary).to_numpy()
+        return ids
 
     @functools.cached_property
-    def _known(self) -> Series:
-        return import_optional("polars", extra="data").Series(self.values)
+    def _categories(self) -> Any:
+        """The values as a polars type, which holds their hash table: made once, not per column."""
+        pl = import_optional("polars", extra="data")
+        return pl.Enum(pl.Series(self.values).cast(pl.String))
 
     def get_config(self) -> dict[str, Any]:
         """Plain values from which `from_config` makes an equal vocabulary."""
-        return {"values": list(self.values), "min_count": self.min_count}
+        return {"values": list(self.values)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Vocabulary:
@@ -181,16 +216,48 @@ class Vocabulary:
         Raises:
             ValueError: a key is missing or unknown, or a value is wrong.
         """
-        if set(config) != {"values", "min_count"}:
-            raise ValueError(
-                "Expected a vocabulary with the keys ['min_count', 'values']. "
-                f"Received: {sorted(config)}"
-            )
-        return cls(tuple(config["values"]), config["min_count"])
+        if not isinstance(config, dict) or set(config) != {"values"}:
+            received = sorted(config) if isinstance(config, dict) else repr(config)
+            raise ValueError(f"Expected a vocabulary with the key 'values'. Received: {received}")
+        return cls(tuple(config["values"]))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the vocabulary as JSON with one value per line, in the order of the ids."""
+        text = json.dumps(self.get_config(), separators=(",\n", ": "), ensure_ascii=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is no JSON or no vocabulary; the message names it.
+        """
+        try:
+            return cls.from_config(json.loads(Path(path).read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
-def _single_values(column: Series) -> Series:
-    """The values of a column, of lists or not, as Int64, String or, where all are null, Null."""
+def count_values(column: Series) -> DataFrame:
+    """How often each value of a polars column occurs.
+
+    Args:
+        column: single values or lists, of integers or strings.
+
+    Returns:
+        A frame of the columns `value` (Int64 or String) and `count`, without nulls, in any order.
+    """
+    values = single_values(column).alias("value").to_frame()
+    return values.lazy().drop_nulls().group_by("value").len("count").collect()
+
+
+def single_values(column: Series) -> Series:
+    """The values of a column, of lists or not, as Int64, String or, where all are null, Null.
+
+    Raises:
+        ValueError: they are neither integers nor strings.
+    """
     pl = import_optional("polars", extra="data")
     values = column.explode() if isinstance(column.dtype, pl.List) else column
     if values.dtype.is_integer():

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from keras_elastor.data.segment_rows import raise_bad_row
+from keras_elastor.data.segments import read_header, read_segments, require_columns
+from keras_elastor.data.text_rows import parse_lines
 from keras_elastor.optional import import_optional
 
 DataFrame: TypeAlias = Any
 Expression: TypeAlias = Any
 
 _LINE = "__line__"
+_SEGMENT_BYTES = 1 << 24
 
 
 def read_csv_columns(path: Path, columns: Sequence[str]) -> DataFrame:
@@ -26,22 +30,20 @@ def read_csv_columns(path: Path, columns: Sequence[str]) -> DataFrame:
         is the line number of each row, for `parse_integers` and `require`.
 
     Raises:
-        ValueError: the file is empty, is not CSV or lacks a column. The message names the file and
-            the column.
+        ValueError: the file is empty, lacks a column or holds a line that is no row. The message
+            names the file and the column or line.
     """
     pl = import_optional("polars", extra="data")
-    try:
-        present = pl.read_csv(path, n_rows=0).columns
-        missing = [name for name in columns if name not in present]
-        if missing:
-            raise ValueError(
-                f"{path}: expected the columns {', '.join(columns)}. Missing: {', '.join(missing)}"
-            )
-        frame = pl.read_csv(path, columns=list(columns), infer_schema=False)
-    except (pl.exceptions.PolarsError, UnicodeError) as error:
-        raise ValueError(f"{path}: cannot be read as CSV. {error}") from error
-    # Line 1 is the header.
-    return frame.select(columns).with_row_index(_LINE, offset=2).select(*columns, _LINE)
+    names = read_header(path, ",", None)
+    require_columns(path, names, columns)
+    text = dict.fromkeys(columns, pl.String)
+    frames = [pl.DataFrame(schema={**text, _LINE: pl.Int64})]
+    for segment in read_segments(path, columns, has_header=True, segment_bytes=_SEGMENT_BYTES):
+        frame, numbers, bad = parse_lines(segment.data, names, columns, ",")
+        if bad:
+            raise_bad_row(segment, bad[0])
+        frames.append(frame.with_columns(pl.Series(_LINE, segment.first_row + numbers)))
+    return pl.concat(frames)
 
 
 def parse_integers(frame: DataFrame, path: Path, *columns: str, empty: bool = False) -> DataFrame:

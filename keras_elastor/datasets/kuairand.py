@@ -138,7 +138,7 @@ def kuairand_pure(
 
     Returns:
         Schema, splits and vocabularies. Vocabularies are built from training rows only; that of the
-        videos counts also, once each, the histories of the users in the training rows. Every split
+        videos goes on with those in the histories of the users in the training rows. Every split
         carries the user as a dense int32 number in `user_id_group`, for gAUC.
 
     Raises:

@@ -115,6 +115,16 @@ def test_several_tasks():
     np.testing.assert_array_equal(read(split.dataset(2))[1], labels)
 
 
+def test_weights_stay_with_their_rows():
+    weights = np.arange(10, dtype="float32") / 10
+    split = make_split(10)
+    split = ke.data.Split(split.features, split.labels, weights)
+    for features, _, found in split.dataset(4, shuffle=True, seed=0):
+        np.testing.assert_array_equal(found, weights[features["id"].numpy()])
+    with raises_value_error("10 weights", 3):
+        ke.data.Split(split.features, split.labels, weights[:3])
+
+
 def test_keras_fits_on_it():
     inputs = {"price": keras.Input((), name="price")}
     outputs = keras.layers.Dense(1)(keras.layers.Reshape((1,))(inputs["price"]))

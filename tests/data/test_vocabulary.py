@@ -28,10 +28,26 @@ def test_rare_values_stay_unknown():
     assert vocabulary.encode(COLORS).tolist() == [1, 2, 1, 3, 3, 2, 1, 3]
 
 
-def test_columns_are_counted_together_and_lists_by_their_elements():
+def test_a_shared_table_begins_with_the_first_column_and_counts_lists_by_their_elements():
     items = pl.Series([10, 20], dtype=pl.Int32)
-    histories = pl.Series([[30, 20, None], [], None, [30, 20]], dtype=pl.List(pl.Int64))
-    assert Vocabulary.build(items, histories).values == (20, 30, 10)
+    histories = pl.Series([[30, 20, None], [], None, [40, 30, 20]], dtype=pl.List(pl.Int64))
+    assert Vocabulary.build(items, histories).values == (10, 20, 30, 40)
+    # Each column must reach the count on its own, as in FuxiCTR's merge of two tokenizers.
+    assert Vocabulary.build(items, histories, min_count=2).values == (20, 30)
+
+
+def test_strings_of_one_frequency_follow_their_code_points():
+    values = ["é", "b", "B", "10", "9", "", "日", "a b"]
+    assert Vocabulary.build(pl.Series(values)).values == tuple(sorted(values))
+
+
+def test_extension_keeps_every_id_and_moves_the_last_one():
+    old = Vocabulary(("b", "a"))
+    new = old.extend(pl.Series(["c", "a", "d", "d", "e"]), pl.Series(["f", "f"]))
+    assert new.values == ("b", "a", "d", "c", "e", "f")
+    assert new.encode(pl.Series(["b", "a", "?"])).tolist() == [1, 2, 7]
+    assert old.extend(pl.Series(["c", "a", "d", "d"]), min_count=2).values == ("b", "a", "d")
+    assert old.values == ("b", "a")
 
 
 def test_unknown_and_missing_values_are_out_of_vocabulary():
@@ -49,6 +65,20 @@ def test_lists_keep_their_end_and_are_padded_behind():
     ids = Vocabulary((7, 5)).encode_lists(lists, max_length=3)
     assert ids.tolist() == [[2, 0, 0], [3, 2, 1], [0, 0, 0], [0, 0, 0], [0, 3, 0]]
     assert ids.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("padding", "truncation", "expected"),
+    [
+        ("pre", "pre", [[0, 0, 2], [3, 2, 1], [0, 0, 0], [0, 0, 3]]),
+        ("pre", "post", [[0, 0, 2], [1, 3, 2], [0, 0, 0], [0, 0, 3]]),
+        ("post", "post", [[2, 0, 0], [1, 3, 2], [0, 0, 0], [0, 3, 0]]),
+    ],
+)
+def test_sides_of_padding_and_truncation(padding, truncation, expected):
+    lists = pl.Series([[5], [7, 6, 5, 7], [], [None, 6]], dtype=pl.List(pl.Int64))
+    ids = Vocabulary((7, 5)).encode_lists(lists, 3, padding=padding, truncation=truncation)
+    assert ids.tolist() == expected
 
 
 def test_no_rows():
@@ -83,11 +113,26 @@ def test_agrees_with_counting_by_hand(train, later, min_count):
 
 
 def test_survives_json_and_stays_frozen():
-    for vocabulary in (Vocabulary((3, 1), min_count=2), Vocabulary(("b", "a")), Vocabulary(())):
+    for vocabulary in (Vocabulary((3, 1)), Vocabulary(("b", "a")), Vocabulary(())):
         config = json.loads(json.dumps(vocabulary.get_config()))
         assert Vocabulary.from_config(config) == vocabulary
     with pytest.raises(dataclasses.FrozenInstanceError):
-        vocabulary.min_count = 3
+        vocabulary.values = ()
+
+
+def test_is_saved_with_one_value_per_line(tmp_path):
+    path = tmp_path / "words.json"
+    for vocabulary in (Vocabulary(("b", '"a",\n', "é")), Vocabulary((3, -1)), Vocabulary(())):
+        vocabulary.save(path)
+        assert Vocabulary.load(path) == vocabulary
+    Vocabulary(("b", "é")).save(path)
+    assert path.read_text(encoding="utf-8") == '{"values": ["b",\n"é"]}\n'
+    path.write_text('{"values": [1, 1]}')
+    with raises_value_error(path, "once"):
+        Vocabulary.load(path)
+    path.write_text("{")
+    with raises_value_error(path):
+        Vocabulary.load(path)
 
 
 def test_wrong_use_is_named():
@@ -98,9 +143,13 @@ def test_wrong_use_is_named():
     with raises_value_error("once"):
         Vocabulary((1, 1))
     with raises_value_error("min_count", 0):
-        Vocabulary((), min_count=0)
-    with raises_value_error("['values']"):
-        Vocabulary.from_config({"values": []})
+        Vocabulary.build(COLORS, min_count=0)
+    with raises_value_error("['min_count', 'values']"):
+        Vocabulary.from_config({"values": [], "min_count": 1})
+    with raises_value_error("padding='left'"):
+        Vocabulary((1,)).encode_lists(pl.Series([[1]]), 1, padding="left")
+    with raises_value_error("int, str"):
+        Vocabulary((1,)).extend(COLORS)
     with raises_value_error("'price'", "Float64", "Cast"):
         Vocabulary.build(pl.Series("price", [1.5]))
     with raises_value_error("'color'", "Int64", "String"):

@@ -300,10 +300,18 @@ def test_missing_context_is_out_of_vocabulary(folder):
 
 def test_files_of_another_kind_are_named(folder):
     (folder / USERS).write_bytes(b"")
-    with raises_value_error(USERS, "CSV"):
+    with raises_value_error(USERS, "empty"):
         ke.datasets.kuairand_pure(folder)
     (folder / USERS).write_text("user_id\n1,2,3\n")
     with raises_value_error(USERS, "Missing"):
+        ke.datasets.kuairand_pure(folder)
+
+
+def test_a_line_with_too_few_fields_is_named(folder):
+    lines = (folder / LOG).read_text().splitlines(keepends=True)
+    lines[2] = lines[2].rpartition(",")[0] + "\n"
+    (folder / LOG).write_text("".join(lines))
+    with raises_value_error(f"{LOG}, line 3", "fields"):
         ke.datasets.kuairand_pure(folder)
 
 

@@ -1,0 +1,122 @@
+"""From typed rows to ids and numbers, by the vocabularies of the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from keras_elastor.data.recipe import NumericColumn, Recipe, RecipeColumn, SequenceColumn
+from keras_elastor.data.typed_rows import TypedRows
+from keras_elastor.data.vocabulary import Vocabulary, count_values
+from keras_elastor.optional import import_optional
+from keras_elastor.schema import FeatureSchema
+
+DataFrame: TypeAlias = Any
+
+# Counts of single parts are added up as soon as they hold this many times the values of the sum.
+_GROWTH = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """A recipe with the vocabularies that its training rows gave.
+
+    Args:
+        recipe: the columns.
+        vocabularies: by table name.
+    """
+
+    recipe: Recipe
+    vocabularies: Mapping[str, Vocabulary]
+
+    @functools.cached_property
+    def schema(self) -> FeatureSchema:
+        """What the encoded rows are."""
+        return self.recipe.schema(self.vocabularies)
+
+    def encode(self, rows: TypedRows) -> dict[str, np.ndarray]:
+        """One array per feature, and the group under `schema.group_column`.
+
+        Returns:
+            `(rows,)` int32 or float32, or `(rows, max_length)` int32, by feature.
+        """
+        arrays = {
+            column.name: self._encode_column(column, rows.features[column.name])
+            for column in self.recipe.columns
+        }
+        if rows.group is not None and self.schema.group_column is not None:
+            arrays[self.schema.group_column] = rows.group
+        return arrays
+
+    def _encode_column(self, column: RecipeColumn, values: Any) -> np.ndarray:
+        if isinstance(column, NumericColumn):
+            numbers: np.ndarray = values.to_numpy()
+            return numbers
+        vocabulary = self.vocabularies[column.table_name]
+        if isinstance(column, SequenceColumn):
+            return vocabulary.encode_lists(
+                values, column.max_length, column.padding, column.truncation
+            )
+        return vocabulary.encode(values)
+
+
+class VocabularyCounter:
+    """Counts the values of rows that arrive in parts, in memory for the distinct ones.
+
+    Args:
+        recipe: the columns to count.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._counts: dict[str, list[DataFrame]] = {
+            column.name: [] for columns in recipe.tables.values() for column in columns
+        }
+
+    @staticmethod
+    def count(rows: TypedRows, recipe: Recipe) -> dict[str, DataFrame]:
+        """How often each value of each column occurs in some rows."""
+        return {
+            column.name: count_values(rows.features[column.name])
+            for columns in recipe.tables.values()
+            for column in columns
+        }
+
+    def add(self, counts: Mapping[str, DataFrame]) -> None:
+        """Add what `count` returned."""
+        for name, frame in counts.items():
+            parts = self._counts[name]
+            parts.append(frame)
+            if sum(map(len, parts)) > _GROWTH * len(parts[0]) + 1000:
+                self._counts[name] = [_add_up(parts)]
+
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """The vocabulary of each table."""
+        return {
+            table: _merge(
+                (_add_up(self._counts[column.name]), column.min_count) for column in columns
+            )
+            for table, columns in self._recipe.tables.items()
+        }
+
+
+def _merge(counts: Iterable[tuple[DataFrame, int]]) -> Vocabulary:
+    vocabulary = Vocabulary(())
+    for frame, min_count in counts:
+        vocabulary = vocabulary.extend_by_counts(frame, min_count=min_count)
+    return vocabulary
+
+
+def _add_up(parts: list[DataFrame]) -> DataFrame:
+    pl = import_optional("polars", extra="data")
+    if not parts:
+        return pl.DataFrame(schema={"value": pl.Null, "count": pl.Int64})
+    if len(parts) == 1:
+        return parts[0]
+    # A part in which every value is missing has no type.
+    counts = pl.concat(parts, how="vertical_relaxed")
+    return counts.group_by("value").agg(pl.col("count").cast(pl.Int64).sum())

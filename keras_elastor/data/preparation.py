@@ -1,0 +1,264 @@
+"""One preparation of data: what `ke.data.prepare` does once its arguments are right."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from keras_elastor.data.blocks import BlockLayout, shard_name, write_blocks, write_tfds_metadata
+from keras_elastor.data.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.manifest import (
+    MANIFEST,
+    REJECTED,
+    Manifest,
+    Shard,
+    Source,
+    SplitManifest,
+    hash_file,
+    load_encoder,
+    save_vocabularies,
+    versions,
+    write_atomically,
+)
+from keras_elastor.data.progress import ProgressBar
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.segment_rows import raise_bad_row, read_rows, rejected_lines
+from keras_elastor.data.segments import Segment, read_segments
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+# Everything that is not whole yet lies here, and nothing else does.
+_UNFINISHED = ".unfinished"
+# More would not be faster, as polars itself works in parallel, and each holds a segment.
+_MAX_WORKERS = 4
+_ADVICE = (
+    'Correct the file, or leave such rows out with on_error="skip", which keeps them in a file of '
+    "their own"
+)
+
+
+class Preparation:
+    """The two passes over the files, and what is done of them already.
+
+    Args:
+        folder: folder to write, in which no other run is.
+        recipe: how columns become features.
+        paths: the files of each split.
+        names: the columns of each file.
+        options: `on_error` and `segment_bytes`.
+        progress: whether to show a bar.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        paths: dict[str, tuple[Path, ...]],
+        names: dict[Path, list[str]],
+        options: dict[str, Any],
+        progress: bool,
+    ) -> None:
+        self._folder = folder
+        self._work = folder / _UNFINISHED
+        self._recipe = recipe
+        self._paths = paths
+        self._names = names
+        self._skip = options["on_error"] == "skip"
+        self._options = options
+        self._bar = ProgressBar(progress)
+        self._workers = min(os.cpu_count() or 1, _MAX_WORKERS)
+
+    def manifest(self) -> Manifest:
+        """Do what is not done yet."""
+        sources = {
+            path: Source(os.fspath(path), path.stat().st_size, hash_file(path))
+            for path in self._names
+        }
+        plan = {
+            "sources": {
+                split: [[sources[path].num_bytes, sources[path].sha256] for path in group]
+                for split, group in self._paths.items()
+            },
+            "recipe": self._recipe.get_config(),
+            "options": self._options,
+        }
+        if (self._folder / MANIFEST).is_file():
+            manifest = Manifest.load(self._folder)
+            self._require_same(plan, manifest.plan)
+            shutil.rmtree(self._work, ignore_errors=True)
+            return manifest
+        plan["versions"] = versions()
+        self._work.mkdir(exist_ok=True)
+        path = self._work / "plan.json"
+        if path.is_file():
+            self._require_same(plan, json.loads(path.read_text(encoding="utf-8")))
+        else:
+            write_atomically(path, json.dumps(plan, indent=2))
+        encoder = self._encoder()
+        splits = {
+            split: SplitManifest(
+                tuple(sources[path] for path in group), self._write_split(split, encoder)
+            )
+            for split, group in self._paths.items()
+        }
+        manifest = Manifest(self._recipe, encoder.schema, splits, self._options, versions())
+        self._finish(manifest)
+        return manifest
+
+    def _require_same(self, plan: dict[str, Any], other: dict[str, Any]) -> None:
+        different = [name for name in plan if other.get(name) != plan[name]]
+        if different:
+            raise FileExistsError(
+                f"{self._folder}: holds data that was prepared otherwise (other "
+                f"{', '.join(different)}). Give another out_dir, or delete this folder"
+            )
+
+    def _encoder(self) -> Encoder:
+        """The vocabularies of the training rows, by the first pass or from an earlier call."""
+        done = self._work / "vocabularies.done"
+        if done.is_file():
+            return load_encoder(self._folder, self._recipe)
+        counter = VocabularyCounter(self._recipe)
+        segments = (segment for _, segment in self._segments("train", {}))
+        with self._bar.phase("train: counting values", self._bytes("train")):
+            for counts, segment, rows in _map_in_order(self._count, segments, self._workers):
+                counter.add(counts)
+                self._bar.advance(segment.path, segment.progress, rows)
+        vocabularies = counter.vocabularies()
+        save_vocabularies(self._folder, vocabularies)
+        done.touch()
+        return Encoder(self._recipe, vocabularies)
+
+    def _count(self, segment: Segment) -> tuple[dict[str, Any], Segment, int]:
+        rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
+        if bad and not self._skip:
+            raise_bad_row(segment, bad[0], _ADVICE)
+        counts = VocabularyCounter.count(rows, self._recipe)
+        return counts, dataclasses.replace(segment, data=None), len(rows)
+
+    def _bytes(self, split: str) -> int:
+        return sum(path.stat().st_size for path in self._paths[split])
+
+    def _segments(
+        self, split: str, finished: Mapping[int, dict[str, Any]]
+    ) -> Iterator[tuple[int, Segment]]:
+        """The numbered segments of a split that are not finished."""
+        number = 0
+        for index, path in enumerate(self._paths[split]):
+            start = first_row = 0
+            while number in finished and finished[number]["source"] == index:
+                start, first_row = finished[number]["end"], finished[number]["next_row"]
+                number += 1
+            is_empty = start == 0
+            for segment in read_segments(
+                path,
+                self._recipe.sources,
+                self._recipe.file_columns is None,
+                self._options["segment_bytes"],
+                start,
+                first_row,
+            ):
+                is_empty = False
+                if number not in finished:
+                    yield number, segment
+                number += 1
+            if is_empty:
+                raise ValueError(f"{path}: expected rows of split '{split}'. The file has none")
+
+    def _write_split(self, split: str, encoder: Encoder) -> tuple[Shard, ...]:
+        """Write the shards of a split that are not finished; return all."""
+        finished = self._finished(split)
+        with self._bar.phase(f"{split}: writing", self._bytes(split)):
+            write: Callable[[tuple[int, Segment]], tuple[int, Segment, dict[str, Any]]]
+            write = lambda item: self._write_shard(split, encoder, *item)  # noqa: E731
+            segments = self._segments(split, finished)
+            for number, segment, entry in _map_in_order(write, segments, self._workers):
+                finished[number] = entry
+                self._bar.advance(segment.path, segment.progress, entry["shard"]["rows"])
+        shards = tuple(
+            Shard(**{**entry["shard"], "positives": tuple(entry["shard"]["positives"])})
+            for _, entry in sorted(finished.items())
+        )
+        if not sum(shard.rows for shard in shards):
+            raise ValueError(f"Split '{split}': expected rows. All of its rows were left out")
+        return shards
+
+    def _finished(self, split: str) -> dict[int, dict[str, Any]]:
+        return {
+            int(path.stem.rpartition("-")[2]): json.loads(path.read_text(encoding="utf-8"))
+            for path in self._work.glob(f"{split}-*.json")
+        }
+
+    def _write_shard(
+        self, split: str, encoder: Encoder, number: int, segment: Segment
+    ) -> tuple[int, Segment, dict[str, Any]]:
+        rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
+        if bad and not self._skip:
+            raise_bad_row(segment, bad[0], _ADVICE)
+        layout = BlockLayout(encoder.schema, self._recipe.weight is not None)
+        path = self._work / f"{split}-{number:05d}.tfrecord"
+        partial = path.with_suffix(".partial")
+        size = write_blocks(partial, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
+        partial.replace(path)
+        if bad:
+            write_atomically(path.with_suffix(".rejected"), "\n".join(rejected_lines(segment, bad)))
+        positives = tuple(int(count) for count in rows.labels.sum(axis=0))
+        shard = Shard(len(rows), size, positives, len(bad))
+        entry = {
+            "source": self._paths[split].index(segment.path),
+            "end": segment.end,
+            "next_row": segment.first_row + segment.num_rows,
+            "shard": dataclasses.asdict(shard),
+        }
+        write_atomically(path.with_suffix(".json"), json.dumps(entry))
+        return number, dataclasses.replace(segment, data=None), entry
+
+    def _finish(self, manifest: Manifest) -> None:
+        """Move what lies in the folder for unfinished things to its place."""
+        rejected = sorted(self._work.glob("*.rejected"))
+        if rejected:
+            partial = self._work / "rejected.partial"
+            with open(partial, "wb") as out:
+                for split in manifest.splits:
+                    for path in sorted(self._work.glob(f"{split}-*.rejected")):
+                        out.write(path.read_bytes())
+            partial.replace(self._folder / REJECTED)
+        for split, parts in manifest.splits.items():
+            for number in range(len(parts.shards)):
+                source = self._work / f"{split}-{number:05d}.tfrecord"
+                # Gone already if an earlier call ended here.
+                if source.is_file():
+                    source.replace(self._folder / shard_name(split, number, len(parts.shards)))
+        write_tfds_metadata(
+            self._folder,
+            manifest.layout,
+            {
+                split: [(shard.rows, shard.num_bytes) for shard in parts.shards]
+                for split, parts in manifest.splits.items()
+            },
+        )
+        manifest.save(self._folder)
+        shutil.rmtree(self._work)
+
+
+def _map_in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+) -> Iterator[_Result]:
+    """Results in the order of the items, of which only a few are in memory at a time."""
+    pending: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            del item
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -1,0 +1,361 @@
+"""How the columns of raw files become features: what a person writes down once per dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from keras_elastor.data.vocabulary import SIDES, Vocabulary
+from keras_elastor.schema import Categorical, Feature, FeatureSchema, Numeric, Sequence
+
+DTYPES = ("string", "integer", "float")
+
+
+def _require(condition: bool, column: str, argument: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(
+            f"Column '{column}': expected `{argument}` to be {expected}. "
+            f"Received: {argument}={value!r} (of type {type(value).__name__})"
+        )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _check_common(column: RecipeColumn) -> None:
+    _require(_is_text(column.name), str(column.name), "name", column.name, "a non-empty string")
+    for argument in ("source", "expression", "table"):
+        value = getattr(column, argument, None)
+        _require(value is None or _is_text(value), column.name, argument, value, "None or a string")
+
+
+def _check_vocabulary_options(column: CategoricalColumn | SequenceColumn) -> None:
+    _check_common(column)
+    _require(column.dtype in DTYPES, column.name, "dtype", column.dtype, f"one of {DTYPES}")
+    _require(_is_count(column.min_count), column.name, "min_count", column.min_count, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class CategoricalColumn:
+    """A column of single values that becomes a `ke.Categorical` feature.
+
+    Args:
+        name: name of the feature.
+        dtype: what the file holds: "string" (default), "integer" (also written as 12.0) or "float".
+            Strings are taken as they are written.
+        min_count: a value that occurs less often in the training rows is out-of-vocabulary.
+        fill: takes the place of an empty field before the expression. After it, a value equal to
+            `fill` counts as missing, hence as out-of-vocabulary (FuxiCTR's `fill_na`). Default:
+            only an empty field is missing.
+        expression: SQL over the source column, as polars reads it, such as
+            `"CAST(SUBSTR(hour, 7, 2) AS BIGINT)"`; it gives strings or whole numbers.
+        source: column of the file. Default: `name`.
+        table: name of the embedding table. Columns that name one table share ids and rows; the
+            vocabulary begins with the values of the first of them. Default: `name`.
+
+    Example:
+
+    >>> ke.data.CategoricalColumn("site_id", min_count=2).table_name
+    'site_id'
+
+    Raises:
+        ValueError: an argument is of another kind; the message names the column.
+    """
+
+    name: str
+    dtype: str = "string"
+    min_count: int = 1
+    fill: str | int | float | None = None
+    expression: str | None = None
+    source: str | None = None
+    table: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_vocabulary_options(self)
+        kinds = (str,) if self.dtype == "string" else (int, float)
+        _require(
+            self.fill is None or isinstance(self.fill, kinds),
+            self.name,
+            "fill",
+            self.fill,
+            f"None or a value of dtype {self.dtype}",
+        )
+
+    @property
+    def source_name(self) -> str:
+        """Column of the file."""
+        return self.source or self.name
+
+    @property
+    def table_name(self) -> str:
+        """Name of the embedding table."""
+        return self.table or self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceColumn:
+    """A column of lists, such as a history of items, that becomes a `ke.Sequence` feature.
+
+    Args:
+        name: name of the feature.
+        max_length: positions of the feature.
+        dtype: of the elements, as for `CategoricalColumn`.
+        separator: stands between the elements in a text file. A Parquet file holds lists or text.
+        min_count: as for `CategoricalColumn`.
+        padding: side of the padding: "pre" before the values, "post" (default) behind them.
+        truncation: side that a longer list loses: "pre" (default) keeps its last values, "post" its
+            first ones. FuxiCTR's `padding` sets both sides.
+        source: column of the file. Default: `name`.
+        table: as for `CategoricalColumn`; a history of items usually names the item's table.
+
+    Example:
+
+    >>> ke.data.SequenceColumn("history", max_length=50, table="item", padding="pre").table_name
+    'item'
+
+    Raises:
+        ValueError: an argument is of another kind; the message names the column.
+    """
+
+    name: str
+    max_length: int
+    dtype: str = "string"
+    separator: str = "^"
+    min_count: int = 1
+    padding: str = "post"
+    truncation: str = "pre"
+    source: str | None = None
+    table: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_vocabulary_options(self)
+        _require(_is_count(self.max_length), self.name, "max_length", self.max_length, "at least 1")
+        _require(
+            _is_text(self.separator), self.name, "separator", self.separator, "a non-empty string"
+        )
+        for argument in ("padding", "truncation"):
+            value = getattr(self, argument)
+            _require(value in SIDES, self.name, argument, value, f"one of {SIDES}")
+
+    @property
+    def source_name(self) -> str:
+        """Column of the file."""
+        return self.source or self.name
+
+    @property
+    def table_name(self) -> str:
+        """Name of the embedding table."""
+        return self.table or self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class NumericColumn:
+    """A column of numbers that becomes a `ke.Numeric` feature, float32.
+
+    Args:
+        name: name of the feature.
+        fill: takes the place of an empty field, before the expression. None: an empty field is an
+            error. Default: 0, as in FuxiCTR.
+        expression: SQL over the source column, as polars reads it, such as `"LN(1 + price)"`.
+        source: column of the file. Default: `name`.
+
+    Example:
+
+    >>> ke.data.NumericColumn("log_price", source="price", expression="LN(1 + price)").source_name
+    'price'
+
+    Raises:
+        ValueError: an argument is of another kind; the message names the column.
+    """
+
+    name: str
+    fill: float | None = 0.0
+    expression: str | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_common(self)
+        is_number = isinstance(self.fill, int | float) and not isinstance(self.fill, bool)
+        _require(self.fill is None or is_number, self.name, "fill", self.fill, "None or a number")
+
+    @property
+    def source_name(self) -> str:
+        """Column of the file."""
+        return self.source or self.name
+
+
+RecipeColumn: TypeAlias = CategoricalColumn | SequenceColumn | NumericColumn
+_COLUMN_TYPES = {cls.__name__: cls for cls in (CategoricalColumn, SequenceColumn, NumericColumn)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How the columns of raw files become features, label, group and weight.
+
+    Args:
+        columns: one per feature, in the order in which models see the fields.
+        label: column of the label, 0 or 1; or several, one per task.
+        group: column of whole numbers for group-wise metrics (gAUC), usually the user.
+        weight: column of sample weights of at least 0.
+        separator: stands between the fields of a text file; one character. Default: ",".
+        file_columns: names of the columns of text files whose first line is not a header. Default:
+            the first line names them.
+
+    Example:
+
+    >>> recipe = ke.data.Recipe(
+    ...     [
+    ...         ke.data.CategoricalColumn("item", min_count=2),
+    ...         ke.data.SequenceColumn("history", max_length=20, table="item"),
+    ...         ke.data.NumericColumn("price"),
+    ...     ],
+    ...     label="click",
+    ... )
+    >>> ke.data.Recipe.from_json(recipe.to_json()) == recipe
+    True
+
+    Raises:
+        ValueError: no column, two of one name, a label that is also a feature or read by one, or an
+            argument of another kind.
+    """
+
+    columns: tuple[RecipeColumn, ...]
+    label: str | tuple[str, ...] = "label"
+    group: str | None = None
+    weight: str | None = None
+    separator: str = ","
+    file_columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        for name in ("label", "file_columns"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for column in self.columns:
+            if not isinstance(column, tuple(_COLUMN_TYPES.values())):
+                raise ValueError(
+                    f"Expected every column to be one of {', '.join(_COLUMN_TYPES)}. "
+                    f"Received: {column!r}"
+                )
+        if len(self.separator.encode()) != 1 or self.separator in '"\r\n':
+            raise ValueError(
+                "Expected `separator` to be one ASCII character. "
+                f"Received: separator={self.separator!r}"
+            )
+        # The schema refuses doubled names, and a feature of the label's name.
+        self.schema({table: Vocabulary(()) for table in self.tables})
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        for column in self.columns:
+            if column.source_name in (*self.labels, self.weight):
+                raise ValueError(
+                    f"Column '{column.name}' reads '{column.source_name}', which is the label or "
+                    "the weight: the model would see the answer. Drop the column"
+                )
+        names = self.file_columns
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError(f"Expected every file column once. Received: file_columns={names!r}")
+        missing = [name for name in self.sources if names is not None and name not in names]
+        if missing:
+            raise ValueError(
+                f"Expected `file_columns` to name the columns {', '.join(self.sources)}. "
+                f"Missing: {', '.join(missing)}"
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Columns of the labels, one per task."""
+        return (self.label,) if isinstance(self.label, str) else self.label
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns that a file must have, each once."""
+        names = [*self.labels, *(column.source_name for column in self.columns)]
+        names += [name for name in (self.group, self.weight) if name is not None]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def tables(self) -> dict[str, list[CategoricalColumn | SequenceColumn]]:
+        """The columns of each embedding table, in order."""
+        tables: dict[str, list[CategoricalColumn | SequenceColumn]] = {}
+        for column in self.columns:
+            if not isinstance(column, NumericColumn):
+                tables.setdefault(column.table_name, []).append(column)
+        return tables
+
+    def schema(self, vocabularies: Mapping[str, Vocabulary]) -> FeatureSchema:
+        """The schema of the features.
+
+        Args:
+            vocabularies: by table name, as `tables` lists them.
+        """
+        features: list[Feature] = []
+        for column in self.columns:
+            if isinstance(column, NumericColumn):
+                features.append(Numeric(column.name))
+                continue
+            size = vocabularies[column.table_name].size
+            table = None if column.table_name == column.name else column.table_name
+            if isinstance(column, SequenceColumn):
+                features.append(Sequence(column.name, size, column.max_length, table))
+            else:
+                features.append(Categorical(column.name, size, table))
+        return FeatureSchema(tuple(features), self.label, self.group)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain values from which `from_config` makes an equal recipe."""
+        config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        config["columns"] = [
+            {"type": type(column).__name__, **dataclasses.asdict(column)} for column in self.columns
+        ]
+        for name, value in config.items():
+            config[name] = list(value) if isinstance(value, tuple) else value
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Recipe:
+        """Make a recipe from `get_config`'s values. What is left out has its default.
+
+        Raises:
+            ValueError: a key is unknown, or a value is wrong.
+        """
+        if not isinstance(config, Mapping) or not isinstance(config.get("columns"), Iterable):
+            raise ValueError(f"Expected a recipe with the key 'columns'. Received: {config!r}")
+        columns = []
+        for values in config["columns"]:
+            arguments = dict(values)
+            kind = arguments.pop("type", None)
+            if kind not in _COLUMN_TYPES:
+                raise ValueError(
+                    f"Expected the type of a column to be one of {', '.join(_COLUMN_TYPES)}. "
+                    f"Received: type={kind!r} in {dict(values)}"
+                )
+            try:
+                columns.append(_COLUMN_TYPES[kind](**arguments))
+            except TypeError as error:
+                raise ValueError(f"Column {dict(values)}: {error}") from error
+        try:
+            return cls(**{**config, "columns": tuple(columns)})
+        except TypeError as error:
+            raise ValueError(f"Recipe: {error}") from error
+
+    def to_json(self) -> str:
+        """The recipe as readable JSON."""
+        return json.dumps(self.get_config(), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is not JSON or not a recipe.
+        """
+        return cls.from_config(json.loads(text))

@@ -1,0 +1,122 @@
+"""The public datasets that `ke.datasets.prepare` knows: what their files are and become."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from types import MappingProxyType
+
+from keras_elastor.data import Manifest, Recipe
+from keras_elastor.data import prepare as prepare_files
+from keras_elastor.datasets import avazu, criteo, kuaivideo, movielens, taobaoad
+from keras_elastor.datasets.missing_files import find_folder
+from keras_elastor.datasets.public_dataset import PublicDataset
+
+_DATASETS = MappingProxyType(
+    {
+        dataset.name: dataset
+        for dataset in (
+            criteo.CRITEO_X1,
+            criteo.CRITEO_X4,
+            avazu.AVAZU_X4,
+            kuaivideo.KUAIVIDEO_X1,
+            taobaoad.TAOBAOAD_X1,
+            movielens.MOVIELENS_LATEST_X1,
+        )
+    }
+)
+
+
+def list_datasets() -> list[str]:
+    """Names of the datasets that `get` and `prepare` take.
+
+    Example:
+
+    >>> ke.datasets.list_datasets()[:3]
+    ['criteo_x1', 'criteo_x4', 'avazu_x4']
+    """
+    return list(_DATASETS)
+
+
+def get(name: str) -> PublicDataset:
+    """What is known about a public dataset.
+
+    Args:
+        name: one of `list_datasets()`.
+
+    Example:
+
+    >>> avazu = ke.datasets.get("avazu_x4")
+    >>> avazu.rows["train"], len(avazu.recipe.columns)
+    (32343172, 24)
+
+    Raises:
+        ValueError: there is no dataset of this name.
+    """
+    if name not in _DATASETS:
+        raise ValueError(
+            f"Expected the name of a dataset: {', '.join(_DATASETS)}. Received: {name!r}"
+        )
+    return _DATASETS[name]
+
+
+def prepare(
+    name: str,
+    data_dir: str | os.PathLike[str],
+    out_dir: str | os.PathLike[str],
+    recipe: Recipe | None = None,
+    check_md5: bool = True,
+    on_error: str = "stop",
+    progress: bool = True,
+) -> Manifest:
+    """Encode a public dataset by the rules of its published results.
+
+    Args:
+        name: one of `list_datasets()`.
+        data_dir: folder of its files; `get(name).files` are their names, `get(name).source` says
+            where to get them.
+        out_dir: folder to write; see `ke.data.prepare` and `ke.data.load`.
+        recipe: another recipe than `get(name).recipe`.
+        check_md5: whether the files must be those of the published results.
+        on_error: as for `ke.data.prepare`.
+        progress: as for `ke.data.prepare`.
+
+    Returns:
+        The manifest.
+
+    Example, with generated rows:
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = ke.datasets.write_sample("movielens_latest_x1", folder, rows=20)
+    >>> manifest = ke.datasets.prepare(
+    ...     "movielens_latest_x1", folder, f"{folder}/prepared", check_md5=False, progress=False
+    ... )
+    >>> {name: split.rows for name, split in manifest.splits.items()}
+    {'train': 20, 'valid': 2, 'test': 2}
+
+    Raises:
+        DatasetNotFoundError: a file is missing; the message says where to get it.
+        ValueError: the name is unknown, or a file has another MD5 sum than the published one; or
+            as for `ke.data.prepare`.
+    """
+    dataset = get(name)
+    folder = find_folder([Path(data_dir)], tuple(dataset.files.values()), dataset.source)
+    files = {split: folder / file for split, file in dataset.files.items()}
+    if check_md5:
+        for split, path in files.items():
+            _check_md5(path, dataset.md5[split])
+    return prepare_files(
+        files, recipe or dataset.recipe, out_dir, on_error=on_error, progress=progress
+    )
+
+
+def _check_md5(path: Path, expected: str) -> None:
+    with open(path, "rb") as file:
+        received = hashlib.file_digest(file, "md5").hexdigest()
+    if received != expected:
+        raise ValueError(
+            f"{path}: expected the MD5 sum {expected} of the published file. Received: {received}. "
+            "Get the file again, or give check_md5=False to prepare other rows"
+        )
