@@ -29,6 +29,11 @@ def serialize_arguments(scope: Mapping[str, Any]) -> Config:
 
     Args:
         scope: `locals()` at the first line of the constructor.
+
+    Example:
+
+    >>> ke.models.serialize_arguments({"self": None, "units": 3, "dtype": "float32"})
+    {'units': 3, 'embeddings_regularizer': None, 'dtype': 'float32'}
     """
     arguments = {name: scope[name] for name in scope if name not in _NO_ARGUMENTS}
     regularizer = keras.regularizers.get(arguments.pop("embeddings_regularizer", None))

@@ -150,7 +150,16 @@ def test_docstring_examples_run(name):
 @pytest.mark.parametrize("package", ["layers", "models", "metrics", "data", "datasets", "convert"])
 def test_every_public_name_is_documented_with_an_example(package):
     module = getattr(ke, package)
-    without_example = {"Tokenizer", "RankingModel", "guard", "list_models", "list_presets"}
+    without_example = {
+        "HistoryPooling",
+        "register_model",
+        "register_preset",
+        "Tokenizer",
+        "RankingModel",
+        "guard",
+        "list_models",
+        "list_presets",
+    }
     without_example |= {"kuairand_pure", "KuaiRand", "DatasetNotFoundError", "SyntheticImpressions"}
     without_example |= {"load_official_weights", "exact_auc", "group_auc", "log_loss_from_logits"}
     without_example |= {"EncodedTable", "Manifest", "PublicDataset", "load"}

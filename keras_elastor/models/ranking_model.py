@@ -19,7 +19,14 @@ from keras_elastor.types import Config, RegularizerLike, Tensor
 
 
 def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
-    """One named `keras.Input` per feature of the schema."""
+    """One named `keras.Input` per feature of the schema.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> {name: tensor.dtype for name, tensor in ke.models.make_inputs(schema).items()}
+    {'user': 'int32', 'price': 'float32'}
+    """
     inputs = {}
     for feature in schema.features:
         shape: tuple[int, ...] = ()
@@ -49,6 +56,13 @@ def encode(
     """The inputs of a schema and their embeddings, `(batch, fields, embedding_dim)`.
 
     The arguments are those of `FeatureEncoder`; its name in the model is "encoder".
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> inputs, embeddings = ke.models.encode(schema, 8, None, None, None)
+    >>> embeddings.shape
+    (None, 2, 8)
     """
     inputs = make_inputs(schema)
     encoder = FeatureEncoder(

@@ -36,7 +36,7 @@ _PRESETS: dict[str, Preset] = {}
 
 
 def register_model(model: Any) -> Any:
-    """Class decorator: the model can be saved, loaded and listed."""
+    """Class decorator: the model can be saved, loaded and listed; see `docs/adding_a_model.md`."""
     _MODELS[model.__name__] = model
     return register(model)
 
@@ -101,6 +101,11 @@ def _plain(name: str) -> str:
 
 def get_preset(name: str) -> Preset:
     """The preset of that name.
+
+    Example:
+
+    >>> ke.models.get_preset("dcn_v2_criteo_x1").published
+    {'auc': 0.814195, 'logloss': 0.437788}
 
     Raises:
         ValueError: there is none; the message names the nearest ones.
