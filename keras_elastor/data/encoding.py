@@ -18,7 +18,7 @@ from keras_elastor.schema import FeatureSchema
 DataFrame: TypeAlias = Any
 
 # Counts of single parts are added up as soon as they hold this many times the values of the sum.
-_GROWTH = 2
+_GROWTH = 4
 
 
 @dataclasses.dataclass(frozen=True)

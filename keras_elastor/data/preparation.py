@@ -31,6 +31,8 @@ from keras_elastor.data.progress import ProgressBar
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.segment_rows import raise_bad_row, read_rows, rejected_lines
 from keras_elastor.data.segments import Segment, read_segments
+from keras_elastor.data.text_rows import BadRow
+from keras_elastor.data.typed_rows import TypedRows
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -138,11 +140,19 @@ class Preparation:
         return Encoder(self._recipe, vocabularies)
 
     def _count(self, segment: Segment) -> tuple[dict[str, Any], Segment, int]:
+        rows, _ = self._read(segment)
+        counts = VocabularyCounter.count(rows, self._recipe)
+        return counts, dataclasses.replace(segment, data=None), len(rows)
+
+    def _read(self, segment: Segment) -> tuple[TypedRows, list[BadRow]]:
+        """The right rows of a segment and the wrong ones, where these may be left out."""
         rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
         if bad and not self._skip:
             raise_bad_row(segment, bad[0], _ADVICE)
-        counts = VocabularyCounter.count(rows, self._recipe)
-        return counts, dataclasses.replace(segment, data=None), len(rows)
+        for problem in bad:
+            if problem.stops:
+                raise_bad_row(segment, problem, "Which row it belongs to is not known: correct it")
+        return rows, bad
 
     def _bytes(self, split: str) -> int:
         return sum(path.stat().st_size for path in self._paths[split])
@@ -200,9 +210,7 @@ class Preparation:
     def _write_shard(
         self, split: str, encoder: Encoder, number: int, segment: Segment
     ) -> tuple[int, Segment, dict[str, Any]]:
-        rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
-        if bad and not self._skip:
-            raise_bad_row(segment, bad[0], _ADVICE)
+        rows, bad = self._read(segment)
         layout = BlockLayout(encoder.schema, self._recipe.weight is not None)
         path = self._work / f"{split}-{number:05d}.tfrecord"
         partial = path.with_suffix(".partial")

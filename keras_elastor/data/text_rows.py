@@ -23,12 +23,14 @@ class BadRow:
         column: name of the column that is wrong, or None where the row as a whole is.
         expected: what was expected.
         received: what was received.
+        stops: whether rows cannot be skipped here, as it is not known which are wrong.
     """
 
     row: int
     column: str | None
     expected: str
     received: str
+    stops: bool = False
 
 
 def parse_lines(
@@ -37,7 +39,9 @@ def parse_lines(
     """Split lines into fields.
 
     A row is one line: a quoted field may hold separators and doubled quotes, but no line end. A
-    line that is not a row by this rule is never repaired.
+    line that is not a row by this rule is never repaired. A line without any separator may be a
+    piece of a row that a stray line end has cut inside its first or last field; the lines before
+    and behind it are left out, too, as one of them may be the rest, with a shorter value.
 
     Args:
         data: lines, each ended by a newline.
@@ -60,6 +64,7 @@ def parse_lines(
             is_last = not ended and number == len(lines) - 1
             if problem := _problem(line, number, len(columns), separator, is_last):
                 bad.append(problem)
+        bad = _with_neighbours_of_pieces(bad, lines, separator, ended)
         numbers = np.delete(numbers, [problem.row for problem in bad])
         data = b"".join(lines[number] + b"\n" for number in numbers)
     frame = _read_fields(data, columns, needed, separator)
@@ -150,6 +155,26 @@ def _problem(
     if fields != num_columns:
         return BadRow(number, None, f"{num_columns} fields", f"{fields} fields in {shown}")
     return None
+
+
+def _with_neighbours_of_pieces(
+    bad: list[BadRow], lines: list[bytes], separator: str, ended: bool
+) -> list[BadRow]:
+    """The bad lines with those next to a piece of a row, of which they may be the rest."""
+    problems = {problem.row: problem for problem in bad}
+    for problem in bad:
+        line, last = lines[problem.row], len(lines) - 1
+        is_cut_off = problem.row == last and not ended
+        if not line or separator.encode() in line or is_cut_off:
+            continue
+        if problem.row in (0, last):
+            # The neighbour lies in another segment, or is the header.
+            problems[problem.row] = dataclasses.replace(problem, stops=True)
+        for row in (problem.row - 1, problem.row + 1):
+            if 0 <= row <= last and row not in problems:
+                expected = "no piece of a row next to the row, which may be the rest of it"
+                problems[row] = BadRow(row, None, expected, _show(line))
+    return sorted(problems.values(), key=lambda problem: problem.row)
 
 
 def _show(line: bytes, length: int = 200) -> str:

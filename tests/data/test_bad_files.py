@@ -143,7 +143,7 @@ def test_a_parquet_file_without_a_column_or_cut_off(tmp_path):
 
 def test_a_split_of_which_nothing_is_left(tmp_path):
     with raises_value_error("'train'", "left out"):
-        prepare(tmp_path, GOOD.split(b"\n")[0] + b"\nx\n", on_error="skip")
+        prepare(tmp_path, GOOD.split(b"\n")[0] + b"\nx,y\n", on_error="skip")
 
 
 def test_a_file_without_line_ends_is_not_read_into_memory(tmp_path, monkeypatch):
@@ -207,7 +207,8 @@ def corrupt(seed):
         lines[number : number + 2] = [b"".join(lines[number : number + 2])]
         return b"\n".join(lines)
     elif kind == 6:
-        end = int(rng.integers(first + 1, len(LABEL_LAST)))
+        # One row is left, as a split without rows is an error.
+        end = int(rng.integers(first + len(lines[1]) + 2, len(LABEL_LAST)))
         # Cut off between two rows, a file without a count of its rows is right.
         return LABEL_LAST[: end - (LABEL_LAST[end - 1] == ord("\n"))]
     else:
@@ -223,6 +224,11 @@ def rows_of(folder):
     return [*zip(features["price"], features["user_group"], labels, weights, strict=True)]
 
 
+def test_a_piece_of_a_row_at_the_edge_of_a_segment_is_not_skipped(tmp_path):
+    with raises_value_error("train.csv, line 2", "Which row it belongs to", "'1'"):
+        prepare(tmp_path, with_line(2, b"1"), on_error="skip")
+
+
 @pytest.mark.slow
 def test_of_1000_corruptions_none_yields_a_silently_wrong_row(tmp_path):
     (tmp_path / "good").mkdir()
@@ -235,11 +241,15 @@ def test_of_1000_corruptions_none_yields_a_silently_wrong_row(tmp_path):
         with pytest.raises(ValueError, match=r"train\.csv, line \d+.*expected.*Received"):
             prepare(folder, data)
         shutil.rmtree(folder / "out")
-        manifest = prepare(folder, data, on_error="skip")
+        try:
+            manifest = prepare(folder, data, on_error="skip")
+        except ValueError as error:
+            if "Which row it belongs to is not known" not in str(error):
+                raise
+            continue
         train = manifest.splits["train"]
         rejected = (folder / "out" / "rejected.jsonl").read_text().splitlines()
         assert len(rejected) == train.rejected > 0, seed
-        # Two rows that lost the line end between them are one bad line.
         lines = data.count(b"\n") - 1 + (not data.endswith(b"\n"))
         assert train.rows + train.rejected == lines, seed
         assert not Counter(rows_of(folder / "out")) - good, seed

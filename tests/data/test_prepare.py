@@ -226,6 +226,19 @@ def test_columns_without_any_value(tmp_path):
     assert set(features["item"]) == {1}
 
 
+def test_numbers_only_and_several_tasks(tmp_path):
+    rows = TEST.select("price", "click", like=pl.lit("1"))
+    recipe = ke.data.Recipe([ke.data.NumericColumn("price")], label=("click", "like"))
+    manifest = prepare(tmp_path, {"train": write_csv(tmp_path / "a.csv", rows)}, recipe)
+    assert manifest.splits["train"].label_rates[1] == 1.0
+    features, labels = read(ke.data.load(tmp_path / "out", "train", 100))
+    assert list(features) == ["price"]
+    assert labels[:, 0].tolist() == TEST["click"].cast(pl.Int64).to_list()
+    assert labels[:, 1].tolist() == [1.0] * 700
+    mixed = ke.data.load(tmp_path / "out", "train", 100, shuffle=True, seed=0)
+    assert ke.data.validate(mixed, manifest.schema) == 700
+
+
 def test_called_again_it_does_nothing(tmp_path, monkeypatch):
     manifest = prepare(tmp_path)
     before = contents(tmp_path / "out")

@@ -39,7 +39,6 @@ def test_only_needed_columns_in_the_wanted_order():
 @pytest.mark.parametrize(
     ("line", "expected", "received"),
     [
-        (b"b", "2 fields", "1 fields in 'b'"),
         (b"b,2,3", "2 fields", "3 fields in 'b,2,3'"),
         (b"", "2 fields", "1 fields in ''"),
         (b"\xff,2", "UTF-8", "\\\\xff"),
@@ -65,6 +64,22 @@ def test_a_last_line_without_end_may_be_cut_off():
     assert (rows, lines) == ([("a", "1")], [0])
     assert bad[0][0] == 1
     assert "cut off" in bad[0][1]
+
+
+def test_a_piece_of_a_row_takes_its_neighbours_with_it():
+    # "18,5" with a line end in its first field leaves "8,5", a row of another value.
+    rows, lines, bad = parse(b"a,1\nb,2\n1\n8,5\nc,3\n")
+    assert (rows, lines) == ([("a", "1"), ("c", "3")], [0, 4])
+    assert [row for row, *_ in bad] == [1, 2, 3]
+    assert [row.stops for row in parse_lines(b"a,1\nb\nc,3\n", COLUMNS, COLUMNS, ",")[2]] == [
+        False
+    ] * 3
+    for data, row in ((b"b\nc,3\n", 0), (b"a,1\nb\n", 1)):
+        stops = {bad.row: bad.stops for bad in parse_lines(data, COLUMNS, COLUMNS, ",")[2]}
+        assert stops == {row: True, 1 - row: False}
+    # An empty line is a line end too many, but no piece of a row; nor is what is cut off.
+    assert parse(b"a,1\n\nc,3\n")[1] == [0, 2]
+    assert parse(b"a,1\nb")[1] == [0]
 
 
 def test_errors_that_cancel_out_are_found():

@@ -112,6 +112,18 @@ def test_agrees_with_counting_by_hand(train, later, min_count):
     assert vocabulary.encode(pl.Series(later, dtype=pl.Int64)).tolist() == expected
 
 
+def test_values_of_equal_hashes_keep_their_own_ids(monkeypatch):
+    def poor(values, seed):
+        # With seed 0 all known values collide, with seed 1 only others with them.
+        texts = values.fill_null("").to_list()
+        return np.array([len(text) if seed == 0 else ord((text + " ")[0]) for text in texts])
+
+    monkeypatch.setattr("keras_elastor.data.vocabulary._keys", poor)
+    vocabulary = Vocabulary(("cc", "aa", "bb"))
+    ids = vocabulary.encode(pl.Series(["aa", "ab", "bb", "b", None, "z", "", "cc"]))
+    assert ids.tolist() == [2, 4, 3, 4, 4, 4, 4, 1]
+
+
 def test_survives_json_and_stays_frozen():
     for vocabulary in (Vocabulary((3, 1)), Vocabulary(("b", "a")), Vocabulary(())):
         config = json.loads(json.dumps(vocabulary.get_config()))
