@@ -2,7 +2,7 @@
 
 python benchmarks/data.py --rows 1000000
 
-Prints a table and appends a line per measurement to benchmarks/results/data.csv, with the machine
+Prints a table and appends a line per measurement to results/data.csv, with the machine
 and the versions. Every measurement has a process, and so a peak memory, of its own.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-RESULTS = Path(__file__).parent / "results" / "data.csv"
+RESULTS = Path(__file__).parents[1] / "results" / "data.csv"
 BATCH_SIZE = 4096
 # About 2 million distinct values in a million rows.
 LARGEST_VOCABULARY = 1_200_000
