@@ -50,8 +50,9 @@ def prepare(
         out_dir: folder to write. Its parents are made.
         on_error: "stop" (default) at the first wrong row with an error that names file, line,
             column and value; "skip" leaves such rows out, counts them in the manifest and keeps
-            them with the reason in `rejected.jsonl`. A file that is damaged as a whole, or that
-            lacks a column, stops in both cases.
+            them with the reason in `rejected.jsonl`, with the neighbours of a line that may be a
+            piece of one of them. A file that is damaged as a whole, or that lacks a column, stops
+            in both cases.
         segment_bytes: bytes of text that become one shard, rounded up to whole lines.
         progress: whether to show a bar with rows per second and the time left.
 
