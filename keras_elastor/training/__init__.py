@@ -1,6 +1,7 @@
 """Training that can be repeated: FuxiCTR's protocol; runs, recorded, resumed and compared."""
 
 from keras_elastor.training.adam import PyTorchAdam
+from keras_elastor.training.comparison import ComparedModel, Comparison, compare
 from keras_elastor.training.config import Named, RunConfig
 from keras_elastor.training.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.training.evaluation_callback import EvaluationCallback
@@ -10,6 +11,8 @@ from keras_elastor.training.protocol import FuxiCTRProtocol
 from keras_elastor.training.runner import RunResult, load_model, run
 
 __all__ = [
+    "ComparedModel",
+    "Comparison",
     "Data",
     "EvaluationCallback",
     "FuxiCTRProtocol",
@@ -21,6 +24,7 @@ __all__ = [
     "RunError",
     "RunInterruptedError",
     "RunResult",
+    "compare",
     "load_data",
     "load_model",
     "run",
