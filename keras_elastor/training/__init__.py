@@ -7,6 +7,7 @@ from keras_elastor.training.errors import NonFiniteLossError, RunError, RunInter
 from keras_elastor.training.evaluation_callback import EvaluationCallback
 from keras_elastor.training.parts import Data, load_data
 from keras_elastor.training.plateau import Plateau
+from keras_elastor.training.prediction import predict_file
 from keras_elastor.training.protocol import FuxiCTRProtocol
 from keras_elastor.training.runner import RunResult, load_model, run
 
@@ -27,5 +28,6 @@ __all__ = [
     "compare",
     "load_data",
     "load_model",
+    "predict_file",
     "run",
 ]
