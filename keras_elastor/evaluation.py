@@ -257,11 +257,14 @@ class _Task:
         loss = self.losses.value / total if total else None
         yield "logloss", loss, "logloss is nan: it needs rows of positive weight"
         if self.grouped_pairs is not None:
+            mean = self.grouped_pairs.group_auc()
+            # Counting the groups takes memory: only where the message needs it.
+            groups = self.grouped_pairs.num_groups() if mean is None else 0
             problem = (
                 "gAUC is nan: it needs a group with both classes, but none of "
-                f"{self.grouped_pairs.num_groups()} groups has both"
+                f"{groups} groups has both"
             )
-            yield "gauc", self.grouped_pairs.group_auc(), problem
+            yield "gauc", mean, problem
 
 
 def _batches_of(dataset: Any, batch_size: int) -> tuple[Iterator[_Batch], int | None]:
