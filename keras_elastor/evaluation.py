@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_elastor.metrics.exact import exact_auc, group_auc, log_loss_from_logits
+from keras_elastor.metrics.exact import log_losses
+from keras_elastor.metrics.streaming import BlockSum, GroupCodes, PairStream
 from keras_elastor.schema import Categorical, FeatureSchema
 
 _Array: TypeAlias = npt.NDArray[Any]
@@ -27,7 +28,8 @@ def evaluate(
 
     AUC (ties averaged) and logloss equal scikit-learn's `roc_auc_score` and `log_loss`; gAUC is
     FuxiCTR's, see `keras_elastor.metrics.group_auc`. All are computed in float64 from the model's
-    float32 logits. Of the dataset only logits, labels, weights and groups stay in memory.
+    float32 logits. Of each row and task 4 bytes stay in memory, 12 where the schema has a group,
+    and 4 more where it has a weight other than 1: 50 million predictions need less than 2 GB.
 
     The group of a row is `schema.group_column` of its batch, which the model does not see unless
     it has such an input. Where batches do not carry it and the group is a `Categorical` feature,
@@ -90,10 +92,9 @@ class _Rows:
 
     def __init__(self, schema: FeatureSchema) -> None:
         self.schema = schema
-        self.logits: list[_Array] = []
-        self.labels: list[_Array] = []
-        self.weights: list[_Array] = []
-        self.groups: list[_Array] = []
+        self.tasks = [_Task(label, schema.group is not None) for label in schema.labels]
+        self.group_codes = GroupCodes()
+        self.seen = 0
         self.grouped_by_ids = 0
         self.unknown_ids = 0
 
@@ -111,10 +112,11 @@ class _Rows:
                     f"batch. Received: shape {values.shape}"
                 )
         num_tasks = self.schema.num_tasks
-        self.labels.append(_columns("label", labels, size, num_tasks))
-        self.weights.append(_weight_columns(weights, size, num_tasks))
+        labels = _columns("label", labels, size, num_tasks)
+        weights = _weight_columns(weights, size, num_tasks)
+        groups = None
         if self.schema.group is not None:
-            self.groups.append(self._groups_of(features))
+            groups = self.group_codes.encode(self._groups_of(features))
 
         column = self.schema.group_column
         if column in features and column not in model.input:
@@ -125,7 +127,10 @@ class _Rows:
                 f"Expected logits of shape (batch, tasks) = ({size}, {num_tasks}) for the labels "
                 f"{', '.join(self.schema.labels)}. Received: {logits.shape}"
             )
-        self.logits.append(logits)
+        for index, task in enumerate(self.tasks):
+            task_weights = None if weights is None else weights[:, index]
+            task.add(labels[:, index], logits[:, index], task_weights, groups, self.seen)
+        self.seen += size
 
     def _groups_of(self, features: dict[str, _Array]) -> _Array:
         schema = self.schema
@@ -149,7 +154,7 @@ class _Rows:
         schema = self.schema
         names = ["auc", "logloss"] + (["gauc"] if schema.group is not None else [])
         suffixes = [""] if schema.num_tasks == 1 else [f"_{label}" for label in schema.labels]
-        if not self.logits:
+        if not self.seen:
             warnings.warn("The dataset is empty: all metrics are nan", UserWarning, stacklevel=3)
             return {name + suffix: float("nan") for suffix in suffixes for name in names}
         if self.unknown_ids:
@@ -161,21 +166,105 @@ class _Rows:
                 UserWarning,
                 stacklevel=3,
             )
-        logits, labels = np.concatenate(self.logits), np.concatenate(self.labels)
-        weights = np.concatenate(self.weights)
-        groups = np.concatenate(self.groups) if self.groups else None
-        _refuse_nan(logits, schema)
+        self._refuse_nan()
         result = {}
-        for task, (label, suffix) in enumerate(zip(schema.labels, suffixes, strict=True)):
-            columns = labels[:, task], logits[:, task]
-            try:
-                result[f"auc{suffix}"] = exact_auc(*columns, weights[:, task])
-                result[f"logloss{suffix}"] = log_loss_from_logits(*columns, weights[:, task])
-                if groups is not None:
-                    result[f"gauc{suffix}"] = group_auc(*columns, groups)
-            except ValueError as error:
-                raise ValueError(f"Task '{label}': {error}") from error
+        for suffix, task in zip(suffixes, self.tasks, strict=True):
+            for name, value, problem in task.measure():
+                if value is None:
+                    warnings.warn(problem, UserWarning, stacklevel=3)
+                result[name + suffix] = float("nan") if value is None else value
         return result
+
+    def _refuse_nan(self) -> None:
+        tasks = [task for task in self.tasks if task.nan_rows]
+        if tasks:
+            raise ValueError(
+                f"Task {', '.join(task.label for task in tasks)}: the model's logits are NaN in "
+                f"{max(task.nan_rows for task in tasks)} of {self.seen} rows (first: row "
+                f"{min(task.first_nan_row for task in tasks)}). Look for NaN in the features of "
+                "that row and in the weights"
+            )
+
+
+class _Task:
+    """What is kept of every row for one label."""
+
+    def __init__(self, label: str, grouped: bool) -> None:
+        self.label = label
+        self.pairs = PairStream()
+        self.grouped_pairs = PairStream(grouped=True) if grouped else None
+        self.losses = BlockSum()
+        self.weights = BlockSum()
+        self.nan_rows = 0
+        self.first_nan_row = 0
+
+    def add(
+        self,
+        labels: _Array,
+        logits: _Array,
+        weights: _Array | None,
+        groups: _Array | None,
+        first_row: int,
+    ) -> None:
+        """Keep a batch whose first row has that number."""
+        self._check("labels", labels, (labels == 0) | (labels == 1), "0 or 1", first_row)
+        if weights is not None:
+            is_weight = np.isfinite(weights) & (weights >= 0)
+            expected = "finite numbers of at least 0"
+            self._check("sample_weight", weights, is_weight, expected, first_row)
+        is_nan = np.isnan(logits)
+        if is_nan.any():
+            if not self.nan_rows:
+                self.first_nan_row = first_row + int(np.argmax(is_nan))
+            self.nan_rows += int(is_nan.sum())
+            logits = np.where(is_nan, np.float32(0), logits)  # Nothing is measured any more.
+        is_click = labels == 1
+        if self.grouped_pairs is not None:
+            self.grouped_pairs.add(is_click, logits, groups=groups)
+        if weights is not None and (weights == 1).all():
+            weights = None
+        if weights is not None:
+            counted = weights > 0
+            is_click, logits, weights = is_click[counted], logits[counted], weights[counted]
+        self.pairs.add(is_click, logits, weights)
+        losses = log_losses(is_click, logits.astype(np.float64))
+        double_weights = np.ones(len(losses)) if weights is None else weights.astype(np.float64)
+        self.losses.add(losses * double_weights)
+        self.weights.add(double_weights)
+
+    def _check(
+        self, argument: str, values: _Array, is_right: _Array, expected: str, first_row: int
+    ) -> None:
+        if not is_right.all():
+            row = int(np.argmin(is_right))
+            raise ValueError(
+                f"Task '{self.label}': `{argument}`: expected {expected}. "
+                f"Received: {values[row]:g} in row {first_row + row}"
+            )
+
+    def measure(self) -> Iterator[tuple[str, float | None, str]]:
+        """Name, value and, where it is None, the reason."""
+        total = self.weights.value
+        positives = len(self.pairs.positives.keys)
+        counted = positives + len(self.pairs.negatives.keys)
+        label = int(positives > 0)
+        seen = (
+            f"all rows of positive weight ({counted}) have label {label}"
+            if counted
+            else "no row has positive weight"
+        )
+        yield "auc", self.pairs.auc(), f"AUC is nan: it needs both classes, but {seen}"
+        loss = self.losses.value / total if total else None
+        yield "logloss", loss, "logloss is nan: it needs rows of positive weight"
+        if self.grouped_pairs is not None:
+            mean = self.grouped_pairs.group_auc()
+            # Counting the groups takes memory: only where the message needs it.
+            groups = self.grouped_pairs.num_groups() if mean is None else 0
+            problem = (
+                "gAUC is nan: it needs a group with both classes, but none of "
+                f"{groups} groups has both"
+            )
+            yield "gauc", mean, problem
 
 
 def _batches_of(dataset: Any, batch_size: int) -> tuple[Iterator[_Batch], int | None]:
@@ -254,20 +343,11 @@ def _columns(name: str, values: _Array, size: int, num_columns: int) -> _Array:
     return values.reshape(size, num_columns)
 
 
-def _weight_columns(weights: Any, size: int, num_tasks: int) -> _Array:
+def _weight_columns(weights: Any, size: int, num_tasks: int) -> _Array | None:
     """The weight of each row and task; one weight per row holds for every task."""
-    weights = np.ones(size) if weights is None else _to_numpy(weights)
+    if weights is None:
+        return None
+    weights = _to_numpy(weights)
     per_task = weights.ndim == 2 and weights.shape[1] > 1
     columns = _columns("sample_weight", weights, size, num_tasks if per_task else 1)
     return np.broadcast_to(columns.astype(np.float32), (size, num_tasks))
-
-
-def _refuse_nan(logits: _Array, schema: FeatureSchema) -> None:
-    nan_rows = np.isnan(logits).any(axis=1)
-    if nan_rows.any():
-        tasks = np.array(schema.labels)[np.isnan(logits).any(axis=0)]
-        raise ValueError(
-            f"Task {', '.join(tasks)}: the model's logits are NaN in {int(nan_rows.sum())} of "
-            f"{len(logits)} rows (first: row {int(np.argmax(nan_rows))}). Look for NaN in the "
-            "features of that row and in the weights"
-        )

@@ -28,6 +28,7 @@ OPTIONAL = {
     "tensorflow",
     "tensorflow_datasets",
     "torch",
+    "yaml",
 }
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(ke.__path__, prefix="keras_elastor.")
@@ -147,7 +148,10 @@ def test_docstring_examples_run(name):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("package", ["layers", "models", "metrics", "data", "datasets", "convert"])
+@pytest.mark.parametrize(
+    "package",
+    ["layers", "models", "metrics", "data", "datasets", "convert", "training"],
+)
 def test_every_public_name_is_documented_with_an_example(package):
     module = getattr(ke, package)
     without_example = {
@@ -163,6 +167,9 @@ def test_every_public_name_is_documented_with_an_example(package):
     without_example |= {"kuairand_pure", "KuaiRand", "DatasetNotFoundError", "SyntheticImpressions"}
     without_example |= {"load_official_weights", "exact_auc", "group_auc", "log_loss_from_logits"}
     without_example |= {"EncodedTable", "Manifest", "PublicDataset", "load"}
+    without_example |= {"Comparison", "ComparedModel", "Data", "EvaluationCallback", "Named"}
+    without_example |= {"NonFiniteLossError", "RunError", "RunInterruptedError", "RunResult"}
+    without_example |= {"load_data", "load_model", "predict_file"}
     for name in module.__all__:
         documentation = getattr(module, name).__doc__ or ""
         assert documentation, name

@@ -53,9 +53,19 @@ def test_training_on_large_files(tmp_path, monkeypatch):
     assert rows == {"train": 60, "valid": 30}
 
 
+def test_the_protocol():
+    source = ke.data.synthetic(num_categorical=3, num_numeric=1, vocabulary_size=20)
+    train, valid = (
+        ke.data.Split(*source.arrays(300, split)).dataset(100) for split in ("train", "valid")
+    )
+    names = {"ke": ke, "schema": source.schema, "train": train, "valid": valid}
+    exec(compile(BLOCKS[2], "README.md", "exec"), names)
+    assert names["model"].stop_training
+
+
 def test_the_block():
     names = {"ke": ke}
-    exec(compile(BLOCKS[2], "README.md", "exec"), names)
+    exec(compile(BLOCKS[3], "README.md", "exec"), names)
     assert names["block"](np.ones((2, 4, 8), "float32")).shape == (2, 4, 8)
 
 

@@ -63,6 +63,7 @@ class Split:
         shuffle: bool = False,
         seed: int | None = None,
         drop_remainder: bool = False,
+        reshuffle: bool = True,
     ) -> Dataset:
         """Read the rows as a `tf.data.Dataset` of `(features, labels)`.
 
@@ -73,10 +74,11 @@ class Split:
 
         Args:
             batch_size: rows per batch.
-            shuffle: whether to mix all rows, in another order on every pass. Default: in order.
+            shuffle: whether to mix all rows. Default: in order.
             seed: makes the orders of a shuffled dataset the same in every run. Default: others.
             drop_remainder: whether to drop a last batch of fewer than `batch_size` rows, so that
                 every batch has one shape.
+            reshuffle: whether every pass over a shuffled dataset has another order. Default: yes.
 
         Returns:
             The dataset; its cardinality is known. `features` is a dict of one tensor per feature.
@@ -90,7 +92,10 @@ class Split:
         if batch_size < 1:
             raise ValueError(f"Expected batch_size >= 1. Received: batch_size={batch_size!r}")
         tf = import_tensorflow()
-        indices = _index_batches(tf, len(self), batch_size, shuffle, seed, drop_remainder)
+        keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=reshuffle)
+        indices = _index_batches(
+            tf, len(self), batch_size, keys if shuffle else None, drop_remainder
+        )
         gather_features = _gatherer(tf, self.features)
         targets = {"labels": self.labels}
         if self.weights is not None:
@@ -103,26 +108,29 @@ class Split:
 
 
 def _index_batches(
-    tf: Any, rows: int, batch_size: int, shuffle: bool, seed: int | None, drop_remainder: bool
+    tf: Any, rows: int, batch_size: int, keys: Dataset | None, drop_remainder: bool
 ) -> Dataset:
     """Row numbers in batches, `(batch,)` int64; one permutation per pass, cut into slices.
 
+    The permutation follows from random `keys`; without them rows stay in order.
     `Dataset.range(rows).shuffle(rows)` would handle every row on its own, ten times slower.
     """
     num_batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
     static_size = batch_size if drop_remainder else None
 
-    def order(key: Any) -> Any:
-        in_order = tf.range(rows, dtype=tf.int64)
-        return tf.random.experimental.stateless_shuffle(in_order, key) if shuffle else in_order
+    in_order = tf.data.Dataset.from_tensors(tf.range(rows, dtype=tf.int64))
+
+    def shuffled(order: Any, key: Any) -> Any:
+        return tf.random.experimental.stateless_shuffle(order, key)
 
     def cut(order: Any) -> Dataset:
         return tf.data.Dataset.range(num_batches).map(
             lambda i: tf.ensure_shape(order[i * batch_size : (i + 1) * batch_size], (static_size,))
         )
 
-    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2).take(1)
-    batches = keys.map(order).flat_map(cut)
+    if keys is not None:
+        in_order = tf.data.Dataset.zip(in_order, keys.batch(2)).map(shuffled)
+    batches = in_order.flat_map(cut)
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elastor.metrics.rows import prepare_rows
+
 # Half of all bins lie within this distance of logit 0. For a given number of bins, 4 makes them
 # narrowest where the logits of click rates from 50 % to 0.1 % lie.
 _HALF_WIDTH = 4.0
@@ -103,29 +105,12 @@ class AUC(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count a batch."""
-        labels = _one_task("y_true", y_true)
-        logits = _one_task("y_pred", y_pred)
-        if None not in (*labels.shape, *logits.shape) and labels.shape != logits.shape:
-            raise ValueError(
-                "Expected one label per prediction. Received: "
-                f"{labels.shape[0]} labels and {logits.shape[0]} predictions"
-            )
-        if not self.from_logits:
-            logits = ops.log(logits) - ops.log1p(-logits)
-        weights = ops.ones_like(labels)
-        if sample_weight is not None:
-            sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-            weights = weights * ops.reshape(sample_weight, (-1,))
-
-        usable = ops.logical_and(
-            ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1)),
-            ops.logical_not(ops.isnan(logits)),
+        labels, logits, weights = prepare_rows(
+            "AUC", y_true, y_pred, sample_weight, self.from_logits
         )
         # A row that cannot be counted makes its bin, and so the result, NaN.
-        counted = ops.logical_or(usable, ops.equal(weights, 0))
-        weights = ops.where(counted, weights, float("nan"))
-        bins, positions = self._locate(ops.where(usable, logits, 0.0))
-        clicked = ops.cast(ops.equal(labels, 1), "int32")
+        bins, positions = self._locate(logits)
+        clicked = ops.cast(labels, "int32")
         segments = bins + self.num_bins * clicked
         self.counts.assign(self.counts + self._histogram(weights, segments))
         self.positions.assign(self.positions + self._histogram(weights * positions, segments))
@@ -168,19 +153,6 @@ class AUC(keras.metrics.Metric):
             "num_bins": self.num_bins,
             "from_logits": self.from_logits,
         }
-
-
-def _one_task(argument: str, values: Any) -> Any:
-    """Values as float32 `(batch,)`."""
-    values = ops.cast(ops.convert_to_tensor(values), "float32")
-    shape = tuple(values.shape)
-    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
-        return ops.reshape(values, (-1,))
-    raise ValueError(
-        f"AUC measures one task: expected `{argument}` of shape (batch,) or (batch, 1). "
-        f"Received: {argument}.shape={shape}. "
-        "For a model of several tasks call `keras_elastor.evaluate`, which reports each task"
-    )
 
 
 def _wins(negatives: Any, positives: Any) -> Any:

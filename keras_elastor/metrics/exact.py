@@ -39,7 +39,7 @@ def exact_auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
     >>> ke.metrics.exact_auc([0, 0, 1, 1], [0.1, 0.4, 0.4, 0.8])
     0.875
     """
-    labels, scores, weights = _checked(labels, scores, sample_weight)
+    labels, scores, weights = checked_rows(labels, scores, sample_weight)
     one_group = np.zeros(len(labels), dtype=np.int64)
     won, positives, negatives = (
         float(total[0]) for total in _pairs_won(labels, scores, weights, one_group, 1)
@@ -73,19 +73,25 @@ def log_loss_from_logits(labels: Any, logits: Any, sample_weight: Any = None) ->
     >>> round(ke.metrics.log_loss_from_logits([0, 1], [0.0, 2.0]), 6)
     0.410038
     """
-    labels, logits, weights = _checked(labels, logits, sample_weight)
+    labels, logits, weights = checked_rows(labels, logits, sample_weight)
     total = weights.sum()
     if total == 0:
         _warn_undefined("logloss", "needs rows of positive weight, but there are none")
         return float("nan")
-    # softplus(z) - y z is softplus(-z) for a click; written so, an infinite logit is no inf - inf.
-    losses = np.logaddexp(0.0, np.where(labels == 1, -logits, logits))
     counted = weights > 0
+    losses = log_losses(labels == 1, logits)
     return float(np.dot(losses[counted], weights[counted]) / total)
 
 
-def group_auc(labels: Any, scores: Any, groups: Any) -> float:
-    """GAUC: the mean of the groups' AUC, each weighted by its number of rows.
+def log_losses(is_click: _Array, logits: _Array) -> _Array:
+    """The cross-entropy of each row in nats."""
+    # softplus(z) - y z is softplus(-z) for a click; written so, an infinite logit is no inf - inf.
+    losses: _Array = np.logaddexp(0.0, np.where(is_click, -logits, logits))
+    return losses
+
+
+def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) -> float:
+    """GAUC: the mean of the groups' AUC, each weighted by its rows.
 
         gAUC = sum over groups u of n_u AUC_u / sum over groups u of n_u
 
@@ -97,6 +103,8 @@ def group_auc(labels: Any, scores: Any, groups: Any) -> float:
         scores: logits or probabilities, shape `(rows,)`, any real dtype.
         groups: group of each row, integers or strings, shape `(rows,)`; rows of one group may lie
             anywhere.
+        sample_weight: weight per row, finite and not negative, shape `(rows,)`; n_u is then the sum
+            of the group's weights. Default: 1.
 
     Returns:
         The mean in `[0, 1]`; `nan`, with a warning, where no group has both classes.
@@ -113,9 +121,8 @@ def group_auc(labels: Any, scores: Any, groups: Any) -> float:
         `fuxictr/metrics.py` of FuxiCTR, metric `gAUC`; Zhu et al. (2017), Optimized Cost per Click
         in Taobao Display Advertising, section 5.
     """
-    labels, scores, weights = _checked(labels, scores, None)
-    groups = _vector("groups", groups)
-    _require_one_per_row("groups", groups, labels)
+    labels, scores, weights = checked_rows(labels, scores, sample_weight)
+    groups = checked_vector("groups", groups, labels)
     names, group_of_row = np.unique(groups, return_inverse=True)
     won, positives, negatives = _pairs_won(labels, scores, weights, group_of_row, len(names))
     both = (positives > 0) & (negatives > 0)
@@ -155,23 +162,22 @@ def _pairs_won(
     return np.bincount(group_of_tie, pairs, minlength=num_groups), positives, negatives
 
 
-def _checked(labels: Any, scores: Any, sample_weight: Any) -> tuple[_Array, _Array, _Array]:
+def checked_rows(labels: Any, scores: Any, sample_weight: Any) -> tuple[_Array, _Array, _Array]:
     """All three as float64 vectors of one length, with values that can be measured."""
-    labels = _vector("labels", labels).astype(np.float64)
-    scores = _vector("scores", scores).astype(np.float64)
-    _require_one_per_row("scores", scores, labels)
+    labels = checked_vector("labels", labels).astype(np.float64)
+    scores = checked_vector("scores", scores, labels).astype(np.float64)
     _refuse(np.isnan(scores), "scores", scores, "expected numbers")
     _refuse((labels != 0) & (labels != 1), "labels", labels, "expected 0 or 1")
     if sample_weight is None:
         return labels, scores, np.ones_like(labels)
-    weights = _vector("sample_weight", sample_weight).astype(np.float64)
-    _require_one_per_row("sample_weight", weights, labels)
+    weights = checked_vector("sample_weight", sample_weight, labels).astype(np.float64)
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     _refuse(wrong, "sample_weight", weights, "expected finite numbers of at least 0")
     return labels, scores, weights
 
 
-def _vector(argument: str, values: Any) -> _Array:
+def checked_vector(argument: str, values: Any, labels: _Array | None = None) -> _Array:
+    """Values as a vector, one entry per label."""
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -180,15 +186,12 @@ def _vector(argument: str, values: Any) -> _Array:
             f"Expected `{argument}` of shape (rows,). Received: {argument}.shape={array.shape}. "
             "Measure several tasks one by one"
         )
-    return array
-
-
-def _require_one_per_row(argument: str, values: _Array, labels: _Array) -> None:
-    if len(values) != len(labels):
+    if labels is not None and len(array) != len(labels):
         raise ValueError(
             f"Expected one entry of `{argument}` per label. "
-            f"Received: {len(values)} for {len(labels)} labels"
+            f"Received: {len(array)} for {len(labels)} labels"
         )
+    return array
 
 
 def _refuse(wrong: _Array, argument: str, values: _Array, expected: str) -> None:

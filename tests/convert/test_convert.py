@@ -18,7 +18,9 @@ from tests.assertions import raises_value_error
 from tests.backends import call, compute_gradients, numpy
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
-LAYERS = sorted(path.stem for path in GOLDEN.glob("*.npz") if not path.stem.startswith("model_"))
+LAYERS = sorted(
+    path.stem for path in GOLDEN.glob("*.npz") if not path.stem.startswith(("model_", "replay_"))
+)
 MODELS = sorted(path.stem for path in GOLDEN.glob("model_*.npz"))
 
 

@@ -100,6 +100,15 @@ def test_drop_remainder_makes_batches_of_one_static_shape():
     assert dataset.element_spec[0]["history"].shape.as_list() == [4, 3]
 
 
+def test_without_reshuffling_every_pass_is_the_same():
+    dataset = make_split(100).dataset(32, shuffle=True, seed=3, reshuffle=False)
+    first, second = read(dataset)[1], read(dataset)[1]
+    np.testing.assert_array_equal(first, second)
+    assert (first != read(make_split(100).dataset(32))[1]).any()
+    skipped = read(dataset.skip(2))[1]
+    np.testing.assert_array_equal(skipped, first[64:])
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_no_rows_give_no_batches(shuffle):
     split = make_split(0)

@@ -1,0 +1,62 @@
+"""Mean binary cross-entropy while a model trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.metrics.rows import prepare_rows
+from keras_elastor.metrics.sum_metric import SumMetric, log_loss_of_rows, weighted_sum
+from keras_elastor.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elastor")
+class LogLoss(SumMetric):
+    """Mean binary cross-entropy of one task, in nats; lower is better.
+
+        logloss = sum of w_i * (softplus(z_i) - y_i z_i) / sum of w_i
+
+    of the logits z_i. It is the model's loss without regularization, over all rows of all batches:
+    Keras' own loss divides by the number of rows where there are weights. Equal to scikit-learn's
+    `log_loss`, but nothing is clipped: a certain and wrong prediction costs infinity.
+
+    Args:
+        from_logits: whether predictions are logits. Default: False, probabilities in `[0, 1]`.
+        name: name of the metric. Default: "logloss".
+        dtype: as for every Keras metric. The state is float32 in any case.
+
+    Call arguments: those of `AUC`.
+
+    Returns:
+        A float32 scalar of at least 0; `nan` without rows, and `nan` until `reset_state` after any
+        row that cannot be counted.
+
+    Raises:
+        ValueError: as for `AUC`.
+
+    Example:
+
+    >>> metric = ke.metrics.LogLoss(from_logits=True)
+    >>> metric.update_state([0, 1], [0.0, 2.0])
+    >>> round(float(metric.result()), 4)
+    0.41
+    """
+
+    def __init__(self, from_logits: bool = False, name: str = "logloss", dtype: Any = None) -> None:
+        super().__init__((2,), from_logits, name, dtype)
+        self._direction = "down"
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch."""
+        labels, logits, weights = prepare_rows(
+            "LogLoss", y_true, y_pred, sample_weight, self.from_logits
+        )
+        loss = weighted_sum(weights, log_loss_of_rows(labels, logits))
+        self.accumulate(ops.stack([loss, ops.sum(weights)]))
+
+    def result(self) -> Tensor:
+        """The mean so far."""
+        loss, weight = self.totals[0], self.totals[1]
+        return loss / weight

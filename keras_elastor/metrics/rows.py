@@ -1,0 +1,65 @@
+"""What every metric that works inside of `fit` makes of a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from keras_elastor.types import Tensor
+
+
+def prepare_rows(
+    metric: str, y_true: Any, y_pred: Any, sample_weight: Any, from_logits: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels, logits and weights of a batch that can be counted.
+
+    Args:
+        metric: name of the metric, for messages.
+        y_true: labels, `(batch,)` or `(batch, 1)`.
+        y_pred: predictions, likewise.
+        sample_weight: weight of each row, likewise, one number, or None for 1.
+        from_logits: whether predictions are logits, not probabilities.
+
+    Returns:
+        Three float32 vectors. Of a row that cannot be counted (a label other than 0 and 1, a
+        prediction that is NaN or no probability) label and logit are 0 and the weight is NaN, or 0
+        where its weight is 0.
+
+    Raises:
+        ValueError: labels or predictions of several tasks, or not one label per prediction.
+    """
+    labels = _one_task(metric, "y_true", y_true)
+    logits = _one_task(metric, "y_pred", y_pred)
+    if None not in (*labels.shape, *logits.shape) and labels.shape != logits.shape:
+        raise ValueError(
+            "Expected one label per prediction. Received: "
+            f"{labels.shape[0]} labels and {logits.shape[0]} predictions"
+        )
+    if not from_logits:
+        logits = ops.log(logits) - ops.log1p(-logits)
+    weights = ops.ones_like(labels)
+    if sample_weight is not None:
+        sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+        weights = weights * ops.reshape(sample_weight, (-1,))
+
+    usable = ops.logical_and(
+        ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1)),
+        ops.logical_not(ops.isnan(logits)),
+    )
+    counted = ops.logical_or(usable, ops.equal(weights, 0))
+    weights = ops.where(counted, weights, float("nan"))
+    return ops.where(usable, labels, 0.0), ops.where(usable, logits, 0.0), weights
+
+
+def _one_task(metric: str, argument: str, values: Any) -> Tensor:
+    """Values as float32 `(batch,)`."""
+    values = ops.cast(ops.convert_to_tensor(values), "float32")
+    shape = tuple(values.shape)
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+        return ops.reshape(values, (-1,))
+    raise ValueError(
+        f"{metric} measures one task: expected `{argument}` of shape (batch,) or (batch, 1). "
+        f"Received: {argument}.shape={shape}. "
+        "For a model of several tasks call `keras_elastor.evaluate`, which reports each task"
+    )

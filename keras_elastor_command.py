@@ -1,0 +1,150 @@
+"""The command `keras-elastor`: its options, and errors in one line.
+
+It lies outside of the package, as `--help` and a missing backend are answered before Keras is
+imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+EXAMPLES = {
+    "list": """examples:
+  keras-elastor list
+  keras-elastor list presets""",
+    "train": """examples:
+  keras-elastor train --dataset synthetic --model dnn --epochs 2
+  keras-elastor train --dataset kuairand_pure --data-dir KuaiRand-Pure --model rank_elastor
+  keras-elastor train --config run.yaml --seed 1 --set protocol.patience=3
+  keras-elastor train --dataset synthetic --model dnn --set 'model.arguments.hidden_units=[64, 64]'
+
+A run that was stopped continues when the same command is given again.""",
+    "compare": """examples:
+  keras-elastor compare --dataset synthetic --models dnn rank_elastor --seeds 0 1 2
+  keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4
+
+A comparison that was stopped continues when the same command is given again.""",
+    "evaluate": """examples:
+  keras-elastor evaluate runs/dnn_synthetic-0123456789
+  keras-elastor evaluate runs/dnn_kuairand_pure-0123456789 --split valid --data-dir KuaiRand""",
+    "predict": """examples:
+  keras-elastor predict runs/dnn_synthetic-0123456789 rows.csv probabilities.csv
+  keras-elastor predict runs/dnn_synthetic-0123456789 rows.parquet probabilities.parquet
+
+The input has a column for each feature of the model; it may have others, which are kept. Lists in a
+CSV file are separated by spaces. Values are those of the original data where the dataset has
+vocabularies, and ids otherwise.""",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of all commands."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--backend", choices=["jax", "tensorflow", "torch"], help="overrides KERAS_BACKEND"
+    )
+    shared.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    shared.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser = argparse.ArgumentParser(
+        prog="keras-elastor", description="Train and use models for click-through-rate prediction."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            parents=[shared],
+            help=text,
+            description=text,
+            epilog=EXAMPLES[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    listing = add("list", "List the models, presets and datasets.")
+    listing.add_argument("kind", nargs="?", choices=["models", "presets", "datasets"])
+
+    train = add("train", "Train a model and keep everything in a folder.")
+    train.add_argument("--config", help="YAML or JSON file; other options override it")
+    train.add_argument("--model", help="model or preset, see `keras-elastor list`")
+    _add_run_options(train)
+    train.add_argument("--seed", type=int, help="of weights, order and dropout (default: 0)")
+
+    compare = add("compare", "Train several models with several seeds and compare them.")
+    compare.add_argument("--configs", nargs="+", help="YAML or JSON files, one for each model")
+    compare.add_argument("--models", nargs="+", help="models or presets; the first is the baseline")
+    compare.add_argument("--seeds", nargs="+", type=int, required=True)
+    _add_run_options(compare)
+
+    evaluate = add("evaluate", "Measure the best weights of a run exactly.")
+    evaluate.add_argument("run", help="folder of the run")
+    evaluate.add_argument("--split", choices=["train", "valid", "test"], default="test")
+    evaluate.add_argument("--data-dir", help="where the files of the dataset lie now")
+
+    predict = add("predict", "Add click probabilities to the rows of a file.")
+    predict.add_argument("run", help="folder of the run")
+    predict.add_argument("input", help="CSV or Parquet file")
+    predict.add_argument("output", help="CSV or Parquet file")
+    predict.add_argument("--batch-size", type=int, default=4096, help="rows at a time")
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", help="see `keras-elastor list`")
+    parser.add_argument("--data-dir", help="where the files of the dataset lie")
+    parser.add_argument("--batch-size", type=int, help="rows per step (default: 4096)")
+    parser.add_argument("--epochs", type=int, help="at most (default: 100)")
+    parser.add_argument("--folder", help="holds the folders of runs (default: runs)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any key of the config, with dots, and a JSON value; may be repeated",
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        0 if all went well, 1 if a run failed, 2 if something given was wrong, 130 after Ctrl-C.
+    """
+    options = make_parser().parse_args(arguments)
+    if options.backend:
+        os.environ["KERAS_BACKEND"] = options.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print("Stopped. The same command continues from the last checkpoint.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if options.debug:
+            raise
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"keras-elastor: {text}", file=sys.stderr)
+        wrong_input = isinstance(error, ValueError | ImportError | FileNotFoundError)
+        interrupted = type(error).__name__ == "RunInterruptedError"
+        return 130 if interrupted else 2 if wrong_input else 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        import keras
+    except ImportError as error:
+        name = os.environ.get("KERAS_BACKEND", "tensorflow")
+        raise ImportError(
+            f"The backend {name!r} cannot be imported ({error}). Install it with: pip install "
+            f'"keras-elastor[{name}]", or choose another one by --backend or KERAS_BACKEND'
+        ) from error
+    del keras
+    from keras_elastor import cli
+
+    cli.COMMANDS[options.command](options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Runs in processes of their own that are killed, at random steps and while they write."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+import keras_elastor as ke
+from tests.training.runs import make_config, make_config_with_dropout, read_metrics
+
+# SIGKILL itself at a given step, or within the n-th write to the disk.
+VICTIM = """
+import json, os, signal, sys
+import keras_elastor as ke
+from keras_elastor.training.run_callback import RunCallback
+
+config, place, number = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+steps, writes, batch_end, fsync = 0, 0, RunCallback.on_train_batch_end, os.fsync
+
+def on_train_batch_end(self, batch, logs=None):
+    global steps
+    steps += 1
+    if place == "before" and steps == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    batch_end(self, batch, logs)
+    if place == "after" and steps == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def killing_fsync(descriptor):
+    global writes
+    writes += 1
+    if place == "writing" and writes == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+
+RunCallback.on_train_batch_end = on_train_batch_end
+os.fsync = killing_fsync
+ke.training.run(ke.training.RunConfig.from_dict(config))
+print("finished")
+"""
+
+
+def start_and_kill(config, place, number):
+    """Run the config in a new process until it is killed.
+
+    Returns:
+        Whether it finished before.
+    """
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            VICTIM,
+            json.dumps(config.to_dict()),
+            place,
+            str(number),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=os.environ,
+    )
+    finished = result.stdout.strip().endswith("finished")
+    assert finished or result.returncode == -9, result.stderr
+    return finished
+
+
+def assert_same(result, expected):
+    lines, wanted = read_metrics(result.folder), read_metrics(expected.folder)
+    for line, want in zip(lines, wanted, strict=True):
+        assert line == pytest.approx(want, abs=1e-6)
+    assert result.metrics["test"] == pytest.approx(expected.metrics["test"], abs=1e-6)
+    assert (result.steps, result.best_step) == (expected.steps, expected.best_step)
+
+
+def test_killed_runs_lose_nothing(tmp_path):
+    config = make_config(tmp_path / "killed")
+    for place, number in (("before", 10), ("writing", 6)):
+        assert not start_and_kill(config, place, number)
+    assert_same(ke.training.run(config), ke.training.run(make_config(tmp_path / "undisturbed")))
+
+
+@pytest.mark.slow
+def test_twenty_kills_lose_nothing(tmp_path):
+    """Runs are killed again and again until twenty kills are counted; each run must end alike."""
+    undisturbed = ke.training.run(make_config_with_dropout(tmp_path / "undisturbed"))
+    rng = random.Random(0)
+    kills = 0
+    while kills < 20:
+        config = make_config_with_dropout(tmp_path / str(kills))
+        finished = False
+        while not finished and kills < 20:
+            place = rng.choice(["before", "after", "writing"])
+            number = rng.randint(1, 12 if place == "writing" else 9)
+            finished = start_and_kill(config, place, number)
+            kills += not finished
+        assert_same(ke.training.run(config), undisturbed)
