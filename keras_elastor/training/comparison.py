@@ -34,12 +34,14 @@ class ComparedModel:
     Args:
         name: the config's name, or the model's.
         parameters: number of weights, `{"dense": ..., "embedding": ...}`.
-        values: test metrics of each seed, `{"auc": [...], "logloss": [...]}`.
+        split: what the metrics are of: "test", or "valid" where there are no test rows.
+        values: metrics of each seed, `{"auc": [...], "logloss": [...]}`.
         differences: to the first model, paired, with their confidence intervals.
     """
 
     name: str
     parameters: dict[str, int]
+    split: str
     values: dict[str, list[float]]
     differences: dict[str, Interval]
 
@@ -51,7 +53,7 @@ class ComparedModel:
             # One seed has no spread.
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
             change = self.differences[metric]
-            cells[f"test {metric}"] = f"{np.mean(values):.5f}"
+            cells[f"{self.split} {metric}"] = f"{np.mean(values):.5f}"
             cells[f"sd of {metric}"] = f"{sd:.5f}"
             cells[f"difference of {metric}"] = f"{change.difference:+.5f}"
             cells[f"95 % interval of {metric}"] = f"[{change.low:+.5f}, {change.high:+.5f}]"
@@ -93,6 +95,9 @@ def compare(
     verbose: bool = False,
 ) -> Comparison:
     """Train models at equal budget, with several seeds, and compare them on the test rows.
+
+    Where the dataset has none, they are compared on the validation rows. These have also chosen the
+    best weights, so that the metrics are a little optimistic, alike for all models.
 
     Every model and seed is a `run` of its own, so that an interrupted comparison continues where
     it was. Differences are to the first config, paired by test row and seed, with a bootstrap
@@ -139,8 +144,6 @@ def compare(
     data = load_data(configs[0])
     if data.schema.num_tasks > 1:
         raise ValueError("Expected a dataset with one label: models of several are not compared")
-    if not len(data.test):
-        raise ValueError("Expected a dataset with test rows. Received: none")
     results: list[list[RunResult]] = []
     for config in configs:
         results.append([])
@@ -150,13 +153,14 @@ def compare(
                 "Run %d of %d: %s, seed %d", number, len(configs) * len(seeds), _name(config), seed
             )
             results[-1].append(run(dataclasses.replace(config, seed=seed), data, verbose))
-    logits = [[np.load(r.folder / "test_logits.npy")[:, 0] for r in row] for row in results]
-    differences = paired_differences(data.test.labels, logits, num_resamples)
+    logits = [[np.load(r.folder / "logits.npy")[:, 0] for r in row] for row in results]
+    differences = paired_differences(getattr(data, data.judged).labels, logits, num_resamples)
     models = [
         ComparedModel(
             _name(config),
             row[0].parameters,
-            {metric: [r.metrics["test"][metric] for r in row] for metric in METRICS},
+            data.judged,
+            {metric: [r.metrics[data.judged][metric] for r in row] for metric in METRICS},
             change,
         )
         for config, row, change in zip(configs, results, differences, strict=True)

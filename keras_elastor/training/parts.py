@@ -37,6 +37,11 @@ class Data:
     test: Any
     vocabularies: Mapping[str, Vocabulary] = dataclasses.field(default_factory=dict)
 
+    @property
+    def judged(self) -> str:
+        """What models are compared on: "test", or "valid" where there are no test rows."""
+        return "test" if len(self.test) else "valid"
+
 
 def synthetic_data(
     train_rows: int = 100_000,

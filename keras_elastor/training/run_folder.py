@@ -37,7 +37,7 @@ class RunFolder:
     | `metrics.jsonl` | one line for each evaluation |
     | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
     | `log.txt`, `tensorboard/` | what happened when; events where TensorBoard is installed |
-    | `test_logits.npy` | logits of the best weights for the test rows, `(rows, tasks)` |
+    | `logits.npy` | logits for the test rows, or, without such, the validation rows |
     | `result.json`, `table.md` | metrics of the best weights; the run is finished |
     | `checkpoints/` | to continue; deleted when finished |
 
@@ -91,8 +91,8 @@ class RunFolder:
         self.write_text("metrics.jsonl", "".join(json.dumps(e) + "\n" for e in evaluations))
 
     def write_logits(self, logits: np.ndarray) -> None:
-        """Write the logits of the test rows."""
-        with atomic_file(self.path / "test_logits.npy") as file:
+        """Write the logits of the rows that models are compared on."""
+        with atomic_file(self.path / "logits.npy") as file:
             np.save(file, logits)
 
     def best_path(self, step: int) -> Path:

@@ -227,7 +227,8 @@ def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCall
     if len(data.test):
         batches = data.test.dataset(folder.config.batch_size)
         metrics["test"] = evaluate(model, batches)
-        folder.write_logits(_logits(model, batches))
+    judged = getattr(data, data.judged)
+    folder.write_logits(_logits(model, judged.dataset(folder.config.batch_size)))
     result: dict[str, Any] = {
         "steps": callback.step,
         "best_step": callback.best_step,

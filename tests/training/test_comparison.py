@@ -126,5 +126,10 @@ class TestWrong:
         monkeypatch.setattr(
             comparison, "load_data", lambda config: dataclasses.replace(data, test=empty)
         )
-        with raises_value_error("test rows", "none"):
-            ke.training.compare([config], [0])
+        (model,) = ke.training.compare([config], [0], num_resamples=2).models
+        cells = model.cells()
+        assert "test auc" not in cells
+        (run,) = (path for path in tmp_path.iterdir() if not path.name.startswith("compare"))
+        logits = np.load(run / "logits.npy")[:, 0]
+        expected = ke.metrics.exact_auc(data.valid.labels, logits)
+        assert cells["valid auc"] == f"{expected:.5f}"

@@ -33,7 +33,7 @@ class TestRecords:
             "metrics.jsonl",
             "best.weights.h5",
             "last.weights.h5",
-            "test_logits.npy",
+            "logits.npy",
             "log.txt",
             "result.json",
             "table.md",
@@ -68,7 +68,7 @@ class TestRecords:
         for split in ("valid", "test"):
             metrics = ke.evaluate(model, getattr(data, split).dataset(64))
             assert result.metrics[split] == pytest.approx(metrics, abs=1e-6)
-        logits = np.load(result.folder / "test_logits.npy")
+        logits = np.load(result.folder / "logits.npy")
         assert logits.shape == (128, 1)
         auc = ke.metrics.exact_auc(data.test.labels, logits)
         assert result.metrics["test"]["auc"] == pytest.approx(auc, abs=1e-12)
