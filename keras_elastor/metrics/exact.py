@@ -85,7 +85,7 @@ def log_loss_from_logits(labels: Any, logits: Any, sample_weight: Any = None) ->
 
 def log_losses(is_click: _Array, logits: _Array) -> _Array:
     """The cross-entropy of each row in nats."""
-    # softplus(z) - y z is softplus(-z) for a click; written so, an infinite logit is no inf - inf.
+    # A click turns the sign of its logit: the usual form subtracts, and inf - inf is NaN.
     losses: _Array = np.logaddexp(0.0, np.where(is_click, -logits, logits))
     return losses
 

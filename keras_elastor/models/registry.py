@@ -80,19 +80,27 @@ def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
     Raises:
         ValueError: there is neither; the message names the nearest ones.
     """
-    key = _plain(name)
-    for model_name, model in _MODELS.items():
-        if _plain(model_name) == key:
-            return model(schema, **overrides)
-    for preset_name, preset in _PRESETS.items():
-        if _plain(preset_name) == key:
-            return preset.model(schema, **{**preset.arguments(), **overrides})
+    found = find_model(name)
+    if found is not None:
+        return found.model(schema, **{**found.arguments(), **overrides})
     nearest = difflib.get_close_matches(str(name), [*_MODELS, *_PRESETS], n=3, cutoff=0.0)
     raise ValueError(
         f"Expected the name of a model or a preset, such as {', '.join(nearest)}; "
         "ke.models.list_models() and ke.models.list_presets() list all. "
         f"Received: {name!r}"
     )
+
+
+def find_model(name: str) -> Preset | None:
+    """What `create` makes of a name: a preset, or a model class as a preset without arguments."""
+    key = _plain(name)
+    for model_name, model in _MODELS.items():
+        if _plain(model_name) == key:
+            return Preset(model, dict, reference="")
+    for preset_name, preset in _PRESETS.items():
+        if _plain(preset_name) == key:
+            return preset
+    return None
 
 
 def _plain(name: str) -> str:

@@ -12,7 +12,7 @@ import keras
 from keras_elastor import models
 from keras_elastor.data import Split, Vocabulary, synthetic
 from keras_elastor.datasets import kuairand_pure
-from keras_elastor.models.registry import get_preset
+from keras_elastor.models.registry import find_model
 from keras_elastor.saving import deserialize
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.training.config import RunConfig
@@ -102,22 +102,10 @@ def build_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:
     arguments = {key: deserialize(value) for key, value in config.model.arguments.items()}
     if config.protocol.embedding_regularizer is not None:
         arguments["embeddings_regularizer"] = config.protocol.embeddings_regularizer
-    classes = {_plain(cls): cls for cls in models.list_models()}
-    known = [*models.list_models(), *models.list_presets()]
-    where = "model.arguments"
-    if name in models.list_presets():
-        preset = get_preset(name)
-        check_arguments([preset.model], arguments, where)
-        model: keras.Model = preset.model.from_preset(name, schema=schema, **arguments)
-        return model
-    if _plain(name) not in classes:
+    found = find_model(name)
+    if found is None:
+        known = [*models.list_models(), *models.list_presets()]
         raise ValueError(f"Unknown model '{name}'. {suggest(name, known)}")
-    model_class = getattr(models, classes[_plain(name)])
-    check_arguments([model_class], arguments, where)
-    model = model_class(schema, **arguments)
+    check_arguments([found.model], arguments, "model.arguments")
+    model: keras.Model = models.create(name, schema, **arguments)
     return model
-
-
-def _plain(name: str) -> str:
-    """A name without case and underscores: RankElastor is rank_elastor."""
-    return name.replace("_", "").lower()
