@@ -11,6 +11,7 @@ import keras
 from keras_elastor.data.rules import PREFIX, check_names, feature_rule
 from keras_elastor.data.validation import guard, readable_errors
 from keras_elastor.layers import FeatureEncoder
+from keras_elastor.models.optimizer_state import build_optimizer
 from keras_elastor.models.recovery import surviving_weights
 from keras_elastor.models.registry import get_preset
 from keras_elastor.saving import deserialize
@@ -150,6 +151,7 @@ class RankingModel(keras.Model):
         validation = kwargs.get("validation_data")
         if validation is not None:
             kwargs["validation_data"] = guard(validation, self.schema)
+        build_optimizer(self)
         with readable_errors(), surviving_weights(self):
             return super().fit(x, y, *args, **kwargs)
 

@@ -16,14 +16,12 @@ def surviving_weights(model: Any) -> Iterator[None]:
     first step that succeeds; from then on Keras can restore the state of the last step.
 
     Args:
-        model: a Keras model, compiled or not.
+        model: a Keras model, compiled or not. Its optimizer is built.
     """
     if not hasattr(model, "jax_state_sync"):
         yield
         return
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built:
-        optimizer.build(model.trainable_variables)
     variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
     kept = [(variable, variable.value) for variable in variables]
     try:

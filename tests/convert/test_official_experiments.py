@@ -159,6 +159,7 @@ def test_every_official_preset_is_compared():
     assert set(EXPERIMENTS) == set(ke.models.list_presets("rank_*")) - paper - published
 
 
+@pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize("name", ["rank_elastor_criteo_dim20_fast", "rank_elastor_avazu_dim16"])
 def test_official_weights_fill_an_experiment(name):
     options = EXPERIMENTS[name]

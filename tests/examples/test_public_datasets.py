@@ -1,5 +1,6 @@
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -20,11 +21,16 @@ def run(script, *arguments):
     )
 
 
-def test_a_sample_takes_the_whole_path(tmp_path):
-    result = run("movielens.py", "--sample", 600, "--epochs", 1, "--model", "dnn")
-    assert result.returncode == 0, result.stderr
-    assert "train: 600 rows" in result.stdout
-    assert "test: auc 0." in result.stdout
+def test_a_sample_takes_the_whole_path(monkeypatch, capsys):
+    arguments = ["--sample", "600", "--epochs", "1", "--model", "dnn"]
+    monkeypatch.setattr(sys, "argv", ["movielens.py", *arguments])
+    monkeypatch.syspath_prepend(EXAMPLES)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(EXAMPLES / "movielens.py"), run_name="__main__")
+    assert end.value.code == 0
+    output = capsys.readouterr().out
+    assert "train: 600 rows" in output
+    assert "test: auc 0." in output
 
 
 def test_an_empty_folder_ends_in_exit_code_2(tmp_path):

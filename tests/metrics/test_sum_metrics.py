@@ -104,10 +104,10 @@ def test_sums_keep_what_float32_loses():
     """2^24 + 1 is no float32: a plain sum would stand still."""
     metric = ke.metrics.LogLoss(from_logits=True)
     metric.update_state([0], [0.0], [2.0**24])
-    for _ in range(1000):
+    for _ in range(100):
         metric.update_state([0], [0.0], [1.0])
     weight = np.asarray(numpy(metric.totals))[1]
-    assert weight == 2**24 + 1000
+    assert weight == 2**24 + 100
 
 
 def test_infinite_logits():
