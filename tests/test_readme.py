@@ -1,16 +1,20 @@
 """The README's code runs as it stands."""
 
 import gzip
+import json
 import pathlib
 import re
+import statistics
 
 import keras
 import numpy as np
 import pytest
 
 import keras_elastor as ke
+from tests.models.test_models import criteo_schema, without_drawing  # noqa: F401 - a fixture
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -70,6 +74,40 @@ def test_the_block():
 
 
 def test_the_map_names_what_exists():
-    root = pathlib.Path(__file__).parents[1]
     for path in re.findall(r"^\| `([^`]+)`", README.split("## Map")[1], flags=re.MULTILINE):
-        assert (root / path).exists(), path
+        assert (ROOT / path).exists(), path
+
+
+def table_of_models():
+    """The cells of README's table of models, by model."""
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", README.split("## Models")[1], flags=re.MULTILINE)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+
+
+def test_the_table_of_models_says_what_was_measured():
+    log = ROOT / "results" / "kuairand_models.jsonl"
+    runs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    table = table_of_models()
+    assert sorted(table) == sorted(ke.models.list_models())
+    for name, (_, _, parameters, auc) in table.items():
+        of_model = [run for run in runs if run["model"] == name]
+        assert [run["seed"] for run in of_model] == [0, 1, 2]
+        assert {f"{run['dense_params']:,}" for run in of_model} == {parameters}
+        values = [run["valid"]["auc"] for run in of_model]
+        assert auc == f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_the_table_of_models_has_the_sizes_of_the_presets():
+    for name, (_, preset, *_) in table_of_models().items():
+        if preset == "no preset":
+            assert not [p for p in ke.models.list_presets() if is_preset_of(p, name)], name
+            continue
+        size, preset_name = re.fullmatch(r"([\d,]+) \(`(\w+)`\)", preset).groups()
+        model = ke.models.create(preset_name, criteo_schema())
+        assert type(model).__name__ == name
+        assert f"{model.count_dense_params():,}" == size
+
+
+def is_preset_of(preset, model):
+    return ke.models.get_preset(preset).model.__name__ == model
