@@ -33,6 +33,7 @@ from keras_elastor.data.segment_rows import raise_bad_row, read_rows, rejected_l
 from keras_elastor.data.segments import Segment, read_segments
 from keras_elastor.data.text_rows import BadRow
 from keras_elastor.data.typed_rows import TypedRows
+from keras_elastor.data.vocabulary import KnownValues, extend_by_known_values
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -57,6 +58,7 @@ class Preparation:
         names: the columns of each file.
         options: `on_error` and `segment_bytes`.
         progress: whether to show a bar.
+        known_values: by table, as for `ke.data.prepare`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Preparation:
         names: dict[Path, list[str]],
         options: dict[str, Any],
         progress: bool,
+        known_values: KnownValues,
     ) -> None:
         self._folder = folder
         self._work = folder / _UNFINISHED
@@ -75,6 +78,7 @@ class Preparation:
         self._names = names
         self._skip = options["on_error"] == "skip"
         self._options = options
+        self._known_values = known_values
         self._bar = ProgressBar(progress)
         self._workers = min(os.cpu_count() or 1, _MAX_WORKERS)
 
@@ -134,7 +138,7 @@ class Preparation:
             for counts, segment, rows in _map_in_order(self._count, segments, self._workers):
                 counter.add(counts)
                 self._bar.advance(segment.path, segment.progress, rows)
-        vocabularies = counter.vocabularies()
+        vocabularies = extend_by_known_values(counter.vocabularies(), self._known_values)
         save_vocabularies(self._folder, vocabularies)
         done.touch()
         return Encoder(self._recipe, vocabularies)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from keras_elastor.data.folder_lock import locked, readable_disk_errors
 from keras_elastor.data.manifest import Manifest
@@ -13,10 +15,11 @@ from keras_elastor.data.preparation import Preparation
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.segment_rows import check_recipe
 from keras_elastor.data.segments import read_header, require_columns
+from keras_elastor.data.vocabulary import KnownValues
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
-_SEGMENT_BYTES = 1 << 24
+SEGMENT_BYTES = 1 << 24
 
 
 def prepare(
@@ -24,8 +27,9 @@ def prepare(
     recipe: Recipe,
     out_dir: PathLike,
     on_error: str = "stop",
-    segment_bytes: int = _SEGMENT_BYTES,
+    segment_bytes: int = SEGMENT_BYTES,
     progress: bool = True,
+    known_values: KnownValues | None = None,
 ) -> Manifest:
     r"""Encode raw files of any size, once, for any number of trainings.
 
@@ -55,6 +59,8 @@ def prepare(
             in both cases.
         segment_bytes: bytes of text that become one shard, rounded up to whole lines.
         progress: whether to show a bar with rows per second and the time left.
+        known_values: by table, values that are known besides those of the training rows, such as
+            the keys of pretrained vectors; their ids follow by `ke.data.Vocabulary.extend`.
 
     Returns:
         The manifest. Where `out_dir` already holds the same data of the same files and recipe,
@@ -91,6 +97,13 @@ def prepare(
     if segment_bytes < 1:
         raise ValueError(f"Expected segment_bytes >= 1. Received: {segment_bytes!r}")
     check_recipe(recipe)
+    known_values = dict(known_values or {})
+    unknown = [table for table in known_values if table not in recipe.tables]
+    if unknown:
+        raise ValueError(
+            f"Expected `known_values` for the tables {', '.join(recipe.tables)}. "
+            f"Received: {', '.join(unknown)}"
+        )
     paths = _find_files(files)
     names = {
         path: read_header(path, recipe.separator, recipe.file_columns)
@@ -101,8 +114,26 @@ def prepare(
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), readable_disk_errors(folder):
-        options = {"on_error": on_error, "segment_bytes": segment_bytes}
-        return Preparation(folder, recipe, paths, names, options, progress).manifest()
+        options = describe_options(on_error, segment_bytes, known_values)
+        preparation = Preparation(folder, recipe, paths, names, options, progress, known_values)
+        return preparation.manifest()
+
+
+def describe_options(
+    on_error: str, segment_bytes: int, known_values: KnownValues
+) -> dict[str, Any]:
+    """The arguments of `prepare` that decide the data, as the manifest records them."""
+    options: dict[str, Any] = {"on_error": on_error, "segment_bytes": segment_bytes}
+    if known_values:
+        options["known_values"] = {
+            table: {"values": len(values), "sha256": _hash(values)}
+            for table, values in known_values.items()
+        }
+    return options
+
+
+def _hash(values: Sequence[int | str]) -> str:
+    return hashlib.sha256(json.dumps(list(values)).encode()).hexdigest()
 
 
 def _find_files(files: Files) -> dict[str, tuple[Path, ...]]:
