@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from keras_elastor.data import storage
 from keras_elastor.data.blocks import shard_name
 from keras_elastor.data.manifest import Manifest, Shard
-from keras_elastor.data.tf_data import import_tensorflow
+from keras_elastor.data.tf_data import as_it_stands, import_tensorflow
 
 Dataset: TypeAlias = Any
 
@@ -94,7 +94,7 @@ def load(
     tf = import_tensorflow()
     windows = _windows(tf, paths, layout, shuffle, seed)
     batches = windows.rebatch(batch_size, drop_remainder=drop_remainder).map(
-        layout.unpack, num_parallel_calls=tf.data.AUTOTUNE
+        as_it_stands(layout.unpack), num_parallel_calls=tf.data.AUTOTUNE
     )
     cardinality = rows // batch_size if drop_remainder else -(-rows // batch_size)
     return batches.apply(tf.data.experimental.assert_cardinality(cardinality)).prefetch(
@@ -136,7 +136,9 @@ def _windows(tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | 
     files = tf.data.Dataset.from_tensor_slices(paths)
     if not shuffle:
         blocks = tf.data.TFRecordDataset(files)
-        return blocks.batch(_WINDOW_BLOCKS).map(layout.parse, num_parallel_calls=tf.data.AUTOTUNE)
+        return blocks.batch(_WINDOW_BLOCKS).map(
+            as_it_stands(layout.parse), num_parallel_calls=tf.data.AUTOTUNE
+        )
     blocks = files.shuffle(len(paths), seed=seed).interleave(
         tf.data.TFRecordDataset,
         cycle_length=min(_OPEN_SHARDS, len(paths)),
@@ -146,6 +148,7 @@ def _windows(tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | 
     windows = blocks.shuffle(_WINDOW_BLOCKS, seed=seed).batch(_WINDOW_BLOCKS)
     keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
 
+    @as_it_stands
     def mix(records: Any, key: Any) -> dict[str, Any]:
         matrices = layout.parse(records)
         rows = tf.range(tf.shape(matrices["floats"])[0])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import keras
 
 from keras_elastor.optional import import_optional
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def import_tensorflow() -> Any:
@@ -30,3 +33,12 @@ def import_tensorflow() -> Any:
             with contextlib.suppress(RuntimeError):
                 tf.config.set_visible_devices([], kind)
     return tf
+
+
+def as_it_stands(function: _Function) -> _Function:
+    """A function for `Dataset.map` that AutoGraph leaves alone.
+
+    Our functions hold no control flow for it to convert, but imports, about which it warns.
+    """
+    unconverted: _Function = import_tensorflow().autograph.experimental.do_not_convert(function)
+    return unconverted

@@ -59,7 +59,7 @@ class RecipeBuilder(  # type: ignore[call-arg]
     A dataset of one's own is a subclass, too:
 
         class ShopClicks(ke.datasets.builders.RecipeBuilder):
-            dataset = ke.datasets.PublicDataset(name="shop_clicks", recipe=recipe, files=..., ...)
+            dataset = ke.datasets.PublicDataset("shop_clicks", recipe, {"train": "train.csv"})
 
     Raises:
         DatasetNotFoundError: a file is missing; the message says which, and where it comes from.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
@@ -105,10 +106,14 @@ def prepare(
             as for `ke.data.prepare`.
     """
     dataset = get(name)
+    recipe = recipe or dataset.recipe
+    # Vectors of which no feature is made need not be there.
+    vectors = {table: file for table, file in dataset.vectors.items() if table in recipe.tables}
+    dataset = dataclasses.replace(dataset, recipe=recipe, vectors=vectors)
     files, known_values = find_files(dataset, [Path(data_dir)], check_md5)
     return prepare_files(
         files,
-        recipe or dataset.recipe,
+        recipe,
         out_dir,
         on_error=on_error,
         progress=progress,

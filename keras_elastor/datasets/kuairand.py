@@ -102,7 +102,6 @@ KUAIRAND_PURE = PublicDataset(
     recipe=kuairand_pure_recipe(),
     files=dict.fromkeys(("train", "valid", "test"), LOG_FILE),
     rows={"train": 131_474, "valid": 35_807},
-    md5={},
     description="Impressions of short videos from a recommender, split by date (April, May 2022).",
     homepage="https://kuairand.com",
     licence="CC BY-SA 4.0",

@@ -20,12 +20,6 @@ FACTS = ke.datasets.PublicDataset(
     name="shop",
     recipe=RECIPE,
     files={"train": ("1.csv", "2.csv.gz"), "test": "test.parquet"},
-    rows={},
-    md5={},
-    description="",
-    homepage="",
-    licence="",
-    citation="",
 )
 
 

@@ -126,10 +126,17 @@ def test_videos_that_only_have_a_vector_are_known(tmp_path):
     features, _ = read(ke.data.load(tmp_path / "out", "test", 8))
     assert features["item_emb"].min() > 0
     assert features["item_emb"].max() < 1001
-    with h5py.File(tmp_path / "item_visual_emb_dim64.h5", "w") as file:
+    vectors = tmp_path / "item_visual_emb_dim64.h5"
+    with h5py.File(vectors, "w") as file:
         file["value"] = np.zeros((3, 64))
     with raises_value_error("item_visual_emb_dim64.h5", "'key'"):
         prepare(tmp_path / "other")
+    vectors.unlink()
+    with pytest.raises(ke.datasets.DatasetNotFoundError, match=r"Missing: item_visual_emb_dim64"):
+        prepare(tmp_path / "other")
+    columns = ke.datasets.get("kuaivideo_x1").recipe.columns
+    without = [column for column in columns if column.table_name != "item_emb"]
+    prepare(tmp_path / "other", recipe=ke.data.Recipe(without, label="is_click", group="user_id"))
 
 
 def test_other_files_than_the_published_ones_are_named(tmp_path):
