@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_elastor.data.tf_data import as_it_stands, import_tensorflow
+from keras_elastor.data.tf_data import import_tensorflow, without_autograph
 from keras_elastor.optional import import_optional
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Sequence
 
@@ -178,7 +178,7 @@ def read_blocks(paths: Iterable[str], layout: BlockLayout) -> Iterator[dict[str,
     """The matrices of each block of some files, one after another."""
     tf = import_tensorflow()
     blocks = tf.data.TFRecordDataset(list(paths)).batch(1)
-    matrices = blocks.map(as_it_stands(layout.parse), num_parallel_calls=tf.data.AUTOTUNE)
+    matrices = blocks.map(without_autograph(layout.parse), num_parallel_calls=tf.data.AUTOTUNE)
     yield from matrices.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
 
 

@@ -21,12 +21,12 @@ import numpy as np
 from keras_elastor.data import storage
 from keras_elastor.data.blocks import BlockLayout, split_into_blocks
 from keras_elastor.data.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.known_values import KnownValues, extend_by_known_values
 from keras_elastor.data.manifest import Source, hash_file, load_encoder, save_vocabularies
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.segment_rows import check_recipe, raise_bad_row, read_rows
 from keras_elastor.data.segments import Segment, read_header, read_segments, require_columns
 from keras_elastor.data.typed_rows import TypedRows
-from keras_elastor.data.vocabulary import KnownValues, extend_by_known_values
 from keras_elastor.optional import import_optional
 
 DataFrame: TypeAlias = Any

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from keras_elastor.data import storage
 from keras_elastor.data.blocks import shard_name
-from keras_elastor.data.manifest import Manifest, Shard
-from keras_elastor.data.tf_data import as_it_stands, import_tensorflow
+from keras_elastor.data.manifest import Manifest
+from keras_elastor.data.tf_data import import_tensorflow
 
 Dataset: TypeAlias = Any
 
@@ -67,7 +65,10 @@ def load(
             shards.
         ImportError: TensorFlow is not installed.
     """
-    folder = _find_folder(name_or_folder, data_dir)
+    # Datasets are a layer above data.
+    from keras_elastor.datasets.registry import find_prepared
+
+    folder = find_prepared(name_or_folder, data_dir)
     manifest = Manifest.load(folder)
     if split not in manifest.splits:
         raise ValueError(
@@ -88,13 +89,13 @@ def load(
         storage.join(folder, shard_name(split, number, len(shards), manifest.name))
         for number in range(index, len(shards), count)
     ]
-    _require_whole(paths, shards[index::count])
+    storage.require_sizes(paths, [shard.num_bytes for shard in shards[index::count]])
     rows = sum(shard.rows for shard in shards[index::count])
     layout = manifest.layout
     tf = import_tensorflow()
     windows = _windows(tf, paths, layout, shuffle, seed)
     batches = windows.rebatch(batch_size, drop_remainder=drop_remainder).map(
-        as_it_stands(layout.unpack), num_parallel_calls=tf.data.AUTOTUNE
+        layout.unpack, num_parallel_calls=tf.data.AUTOTUNE
     )
     cardinality = rows // batch_size if drop_remainder else -(-rows // batch_size)
     return batches.apply(tf.data.experimental.assert_cardinality(cardinality)).prefetch(
@@ -102,43 +103,12 @@ def load(
     )
 
 
-def _find_folder(
-    name_or_folder: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
-) -> str:
-    # Datasets are a layer above data; a plain folder must not need TensorFlow Datasets.
-    from keras_elastor.datasets.registry import is_registered, prepared_folder
-
-    if isinstance(name_or_folder, str) and is_registered(name_or_folder):
-        return prepared_folder(name_or_folder, data_dir)
-    if data_dir is not None:
-        raise ValueError(
-            "Expected `data_dir` only with the name of a dataset. "
-            f"Received: data_dir={os.fspath(data_dir)!r} with {os.fspath(name_or_folder)!r}"
-        )
-    return os.fspath(name_or_folder)
-
-
-def _require_whole(paths: Sequence[str], shards: Sequence[Shard]) -> None:
-    # Each question to a bucket takes a while, and there may be thousands of shards.
-    with ThreadPoolExecutor(_OPEN_SHARDS) as pool:
-        sizes = list(pool.map(storage.num_bytes, paths))
-    for path, shard, size in zip(paths, shards, sizes, strict=True):
-        if size != shard.num_bytes:
-            raise FileNotFoundError(
-                f"{path}: expected {shard.num_bytes:,} bytes. Received: "
-                f"{'no such file' if size is None else f'{size:,} bytes'}. Copy the folder again, "
-                "or delete it and prepare it again"
-            )
-
-
 def _windows(tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | None) -> Dataset:
     """Matrices of the rows of a window of blocks, mixed or in order."""
     files = tf.data.Dataset.from_tensor_slices(paths)
     if not shuffle:
         blocks = tf.data.TFRecordDataset(files)
-        return blocks.batch(_WINDOW_BLOCKS).map(
-            as_it_stands(layout.parse), num_parallel_calls=tf.data.AUTOTUNE
-        )
+        return blocks.batch(_WINDOW_BLOCKS).map(layout.parse, num_parallel_calls=tf.data.AUTOTUNE)
     blocks = files.shuffle(len(paths), seed=seed).interleave(
         tf.data.TFRecordDataset,
         cycle_length=min(_OPEN_SHARDS, len(paths)),
@@ -148,7 +118,6 @@ def _windows(tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | 
     windows = blocks.shuffle(_WINDOW_BLOCKS, seed=seed).batch(_WINDOW_BLOCKS)
     keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
 
-    @as_it_stands
     def mix(records: Any, key: Any) -> dict[str, Any]:
         matrices = layout.parse(records)
         rows = tf.range(tf.shape(matrices["floats"])[0])

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from keras_elastor.data.blocks import BlockLayout, shard_name, write_blocks, write_tfds_metadata
 from keras_elastor.data.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.known_values import KnownValues, extend_by_known_values
 from keras_elastor.data.manifest import (
     MANIFEST,
     REJECTED,
@@ -33,7 +34,6 @@ from keras_elastor.data.segment_rows import raise_bad_row, read_rows, rejected_l
 from keras_elastor.data.segments import Segment, read_segments
 from keras_elastor.data.text_rows import BadRow
 from keras_elastor.data.typed_rows import TypedRows
-from keras_elastor.data.vocabulary import KnownValues, extend_by_known_values
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -138,7 +138,8 @@ class Preparation:
             for counts, segment, rows in _map_in_order(self._count, segments, self._workers):
                 counter.add(counts)
                 self._bar.advance(segment.path, segment.progress, rows)
-        vocabularies = extend_by_known_values(counter.vocabularies(), self._known_values)
+        vocabularies = counter.vocabularies()
+        vocabularies = extend_by_known_values(vocabularies, self._known_values)
         save_vocabularies(self._folder, vocabularies)
         done.touch()
         return Encoder(self._recipe, vocabularies)

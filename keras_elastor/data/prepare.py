@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from keras_elastor.data.folder_lock import locked, readable_disk_errors
+from keras_elastor.data.known_values import (
+    KnownValues,
+    check_known_values,
+    describe_known_values,
+)
 from keras_elastor.data.manifest import Manifest
 from keras_elastor.data.preparation import Preparation
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.segment_rows import check_recipe
 from keras_elastor.data.segments import read_header, require_columns
-from keras_elastor.data.vocabulary import KnownValues
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
@@ -97,13 +99,8 @@ def prepare(
     if segment_bytes < 1:
         raise ValueError(f"Expected segment_bytes >= 1. Received: {segment_bytes!r}")
     check_recipe(recipe)
-    known_values = dict(known_values or {})
-    unknown = [table for table in known_values if table not in recipe.tables]
-    if unknown:
-        raise ValueError(
-            f"Expected `known_values` for the tables {', '.join(recipe.tables)}. "
-            f"Received: {', '.join(unknown)}"
-        )
+    known_values = known_values or {}
+    check_known_values(known_values, recipe)
     paths = _find_files(files)
     names = {
         path: read_header(path, recipe.separator, recipe.file_columns)
@@ -114,26 +111,13 @@ def prepare(
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), readable_disk_errors(folder):
-        options = describe_options(on_error, segment_bytes, known_values)
+        options = {
+            "on_error": on_error,
+            "segment_bytes": segment_bytes,
+            **describe_known_values(known_values),
+        }
         preparation = Preparation(folder, recipe, paths, names, options, progress, known_values)
         return preparation.manifest()
-
-
-def describe_options(
-    on_error: str, segment_bytes: int, known_values: KnownValues
-) -> dict[str, Any]:
-    """The arguments of `prepare` that decide the data, as the manifest records them."""
-    options: dict[str, Any] = {"on_error": on_error, "segment_bytes": segment_bytes}
-    if known_values:
-        options["known_values"] = {
-            table: {"values": len(values), "sha256": _hash(values)}
-            for table, values in known_values.items()
-        }
-    return options
-
-
-def _hash(values: Sequence[int | str]) -> str:
-    return hashlib.sha256(json.dumps(list(values)).encode()).hexdigest()
 
 
 def _find_files(files: Files) -> dict[str, tuple[Path, ...]]:

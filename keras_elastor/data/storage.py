@@ -6,12 +6,16 @@ Addresses are read and written by `tf.io.gfile`, as TensorFlow reads the records
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
 from keras_elastor.data.tf_data import import_tensorflow
 
 PathLike: TypeAlias = str | os.PathLike[str]
+
+_QUESTIONS_AT_A_TIME = 16
 
 
 def is_address(path: PathLike) -> bool:
@@ -71,6 +75,20 @@ def num_bytes(path: PathLike) -> int | None:
         return int(tf.io.gfile.stat(os.fspath(path)).length)
     except tf.errors.NotFoundError:
         return None
+
+
+def require_sizes(paths: Sequence[str], sizes: Sequence[int]) -> None:
+    """Raise FileNotFoundError unless every file of prepared data is there as a whole."""
+    # Each question to a bucket takes a while, and there may be thousands of files.
+    with ThreadPoolExecutor(_QUESTIONS_AT_A_TIME) as pool:
+        found = list(pool.map(num_bytes, paths))
+    for path, size, received in zip(paths, sizes, found, strict=True):
+        if received != size:
+            shown = "no such file" if received is None else f"{received:,} bytes"
+            raise FileNotFoundError(
+                f"{path}: expected {size:,} bytes. Received: {shown}. Copy the folder again, or "
+                "delete it and prepare it again"
+            )
 
 
 def remove_folder(folder: PathLike) -> None:

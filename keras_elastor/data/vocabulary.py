@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +15,6 @@ from keras_elastor.optional import import_optional
 
 Series: TypeAlias = Any
 DataFrame: TypeAlias = Any
-KnownValues: TypeAlias = Mapping[str, Sequence[int | str]]
 
 PADDING = 0
 SIDES = ("pre", "post")
@@ -262,17 +260,6 @@ class Vocabulary:
             return cls.from_config(json.loads(storage.read_bytes(path)))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-
-
-def extend_by_known_values(
-    vocabularies: Mapping[str, Vocabulary], known_values: KnownValues
-) -> dict[str, Vocabulary]:
-    """Vocabularies that also know some values, by table; see `Vocabulary.extend`."""
-    pl = import_optional("polars", extra="data")
-    extended = dict(vocabularies)
-    for table, values in known_values.items():
-        extended[table] = extended[table].extend(pl.Series(table, values))
-    return extended
 
 
 def _keys(values: Series, seed: int) -> np.ndarray:

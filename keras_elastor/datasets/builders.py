@@ -19,6 +19,7 @@ from keras_elastor.data import storage
 from keras_elastor.data.blocks import BlockLayout, read_blocks, shard_name, split_into_blocks
 from keras_elastor.data.cluster import ClusterPreparation
 from keras_elastor.data.encoding import Encoder
+from keras_elastor.data.known_values import KnownValues, describe_known_values
 from keras_elastor.data.manifest import (
     MANIFEST,
     Manifest,
@@ -30,8 +31,8 @@ from keras_elastor.data.manifest import (
     save_vocabularies,
     versions,
 )
-from keras_elastor.data.prepare import SEGMENT_BYTES, describe_options, prepare
-from keras_elastor.data.vocabulary import KnownValues, Vocabulary
+from keras_elastor.data.prepare import SEGMENT_BYTES, prepare
+from keras_elastor.data.vocabulary import Vocabulary
 from keras_elastor.datasets.catalog import find_files, get
 from keras_elastor.datasets.kuairand import KUAIRAND_PURE, kuairand_pure
 from keras_elastor.datasets.missing_files import DatasetNotFoundError
@@ -103,7 +104,11 @@ class RecipeBuilder(  # type: ignore[call-arg]
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         files, known_values = self._find_files(dl_manager)
-        self._options = describe_options("stop", self.segment_bytes, known_values)
+        self._options: dict[str, Any] = {
+            "on_error": "stop",
+            "segment_bytes": self.segment_bytes,
+            **describe_known_values(known_values),
+        }
         if self._beam is not None:
             cluster = ClusterPreparation(
                 files, self.dataset.recipe, self.segment_bytes, self.data_dir
@@ -251,7 +256,7 @@ class KuairandPure(RecipeBuilder):
                 f"{', '.join(sorted(set(names) ^ set(data.schema.names)))}"
             )
         self._encoder = Encoder(self.dataset.recipe, data.vocabularies)
-        self._options: dict[str, Any] = {}
+        self._options = {}
         source = Source(os.fspath(path), path.stat().st_size, hash_file(path))
         layout = BlockLayout(data.schema)
         splits = {"train": data.train, "valid": data.valid, "test": data.test}

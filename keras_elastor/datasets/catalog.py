@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from keras_elastor.data import Manifest, Recipe
 from keras_elastor.data import prepare as prepare_files
-from keras_elastor.data.vocabulary import KnownValues
+from keras_elastor.data.known_values import KnownValues
 from keras_elastor.datasets import avazu, criteo, kuaivideo, movielens, taobaoad
 from keras_elastor.datasets.missing_files import find_folder
 from keras_elastor.datasets.public_dataset import PublicDataset

@@ -28,6 +28,25 @@ def is_registered(name: str) -> bool:
     return name in own or name in (*list_datasets(), KUAIRAND_PURE.name)
 
 
+def find_prepared(
+    name_or_folder: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
+) -> str:
+    """The folder that is meant by the arguments of `ke.data.load`.
+
+    Raises:
+        FileNotFoundError: a dataset is not prepared; the message has the command.
+        ValueError: there is a `data_dir`, but no name.
+    """
+    if isinstance(name_or_folder, str) and is_registered(name_or_folder):
+        return prepared_folder(name_or_folder, data_dir)
+    if data_dir is not None:
+        raise ValueError(
+            "Expected `data_dir` only with the name of a dataset. "
+            f"Received: data_dir={os.fspath(data_dir)!r} with {os.fspath(name_or_folder)!r}"
+        )
+    return os.fspath(name_or_folder)
+
+
 def prepared_folder(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
     """The folder of a dataset that TensorFlow Datasets has prepared.
 

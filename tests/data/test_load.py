@@ -115,12 +115,6 @@ def test_workers_share_the_rows(folder, shuffle):
         ke.data.load(folder, "train", 100, worker=(3, 3))
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_tensorflow_has_nothing_to_warn_about(folder, shuffle, caplog):
-    next(iter(ke.data.load(folder, "few", 3, shuffle)))
-    assert not caplog.records
-
-
 def test_keras_fits_on_it(folder):
     schema = ke.data.Manifest.load(folder).schema
     model = ke.models.DNN(schema, embedding_dim=2, hidden_units=(4,))
