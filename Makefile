@@ -6,7 +6,7 @@ BACKENDS := jax torch tensorflow
 # Two test processes, two threads each: the suite is many small compilations.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2
 
-.PHONY: quickstart test test-slow lint format clean $(BACKENDS:%=test-%)
+.PHONY: quickstart test test-slow test-beam lint format clean $(BACKENDS:%=test-%)
 
 quickstart: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
@@ -19,6 +19,9 @@ $(BACKENDS:%=test-%): test-%: $(INSTALLED)
 test-slow: $(INSTALLED)
 	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(PYTEST) -m slow || exit 1; done
 
+test-beam: .venv-beam/.installed
+	KERAS_BACKEND=jax .venv-beam/bin/python -m pytest tests/data/test_cluster.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,10 +32,17 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-beam
 
 # One environment for all that the Makefile runs, with exactly the versions of .ci/constraints.txt.
 $(INSTALLED): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[all]'
+	touch $@
+
+# Apache Beam wants older versions of four packages than .ci/constraints.txt has.
+.venv-beam/.installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv-beam
+	grep -vE '^(pillow|protobuf|pyarrow|python-dateutil)==' .ci/constraints.txt > .venv-beam/constraints.txt
+	.venv-beam/bin/python -m pip install --quiet --constraint .venv-beam/constraints.txt --editable '.[jax,beam,test]'
 	touch $@

@@ -11,7 +11,7 @@ from public_dataset import main
 if __name__ == "__main__":
     sys.exit(
         main(
-            "movielens_latest_x1",
+            "movielens_latest",
             sys.argv[1:],
             embedding_dim=10,
             batch_size=4096,

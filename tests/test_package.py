@@ -17,6 +17,7 @@ import keras_elastor as ke
 
 ROOT = pathlib.Path(ke.__file__).parent
 OPTIONAL = {
+    "apache_beam",
     "jax",
     "keras_tuner",
     "matplotlib",

@@ -6,18 +6,18 @@ import dataclasses
 import errno
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_elastor.data.tf_data import import_tensorflow
+from keras_elastor.data.tf_data import import_tensorflow, without_autograph
 from keras_elastor.optional import import_optional
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Sequence
 
 BLOCK_ROWS = 1024
-_DATASET = "impressions"
+DATASET = "impressions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,11 +146,10 @@ def write_blocks(path: Path, matrices: Mapping[str, np.ndarray]) -> int:
         OSError: the disk is full; the message says what to do.
     """
     tf = import_tensorflow()
-    rows = len(next(iter(matrices.values())))
     try:
         with tf.io.TFRecordWriter(os.fspath(path)) as writer:
-            for start in range(0, rows, BLOCK_ROWS):
-                writer.write(_record(tf, matrices, start))
+            for block in split_into_blocks(matrices):
+                writer.write(_record(tf, block))
     except tf.errors.OpError as error:
         # TensorFlow reports every error of the file system in a way of its own.
         number = errno.ENOSPC if "No space left" in str(error) else errno.EIO
@@ -158,16 +157,29 @@ def write_blocks(path: Path, matrices: Mapping[str, np.ndarray]) -> int:
     return path.stat().st_size
 
 
-def _record(tf: Any, matrices: Mapping[str, np.ndarray], start: int) -> bytes:
+def _record(tf: Any, block: Mapping[str, np.ndarray]) -> bytes:
     features = {
-        name: tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[matrix[start : start + BLOCK_ROWS].tobytes()])
-        )
-        for name, matrix in matrices.items()
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[matrix.tobytes()]))
+        for name, matrix in block.items()
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     record: bytes = example.SerializeToString(deterministic=True)
     return record
+
+
+def split_into_blocks(matrices: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """The matrices of each block of some rows."""
+    rows = len(next(iter(matrices.values())))
+    for start in range(0, rows, BLOCK_ROWS):
+        yield {name: matrix[start : start + BLOCK_ROWS] for name, matrix in matrices.items()}
+
+
+def read_blocks(paths: Iterable[str], layout: BlockLayout) -> Iterator[dict[str, np.ndarray]]:
+    """The matrices of each block of some files, one after another."""
+    tf = import_tensorflow()
+    blocks = tf.data.TFRecordDataset(list(paths)).batch(1)
+    matrices = blocks.map(without_autograph(layout.parse), num_parallel_calls=tf.data.AUTOTUNE)
+    yield from matrices.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
 
 
 def num_blocks(rows: int) -> int:
@@ -175,9 +187,9 @@ def num_blocks(rows: int) -> int:
     return math.ceil(rows / BLOCK_ROWS)
 
 
-def shard_name(split: str, shard: int, num_shards: int) -> str:
+def shard_name(split: str, shard: int, num_shards: int, dataset: str = DATASET) -> str:
     """Name of one file of a split, as TensorFlow Datasets has it."""
-    return f"{_DATASET}-{split}.tfrecord-{shard:05d}-of-{num_shards:05d}"
+    return f"{dataset}-{split}.tfrecord-{shard:05d}-of-{num_shards:05d}"
 
 
 def write_tfds_metadata(
@@ -197,7 +209,7 @@ def write_tfds_metadata(
             shard_lengths=[num_blocks(rows) for rows, _ in sizes],
             num_bytes=sum(size for _, size in sizes),
             filename_template=tfds.core.ShardedFileTemplate(
-                data_dir=data_dir, dataset_name=_DATASET, split=split, filetype_suffix="tfrecord"
+                data_dir=data_dir, dataset_name=DATASET, split=split, filetype_suffix="tfrecord"
             ),
         )
         for split, sizes in ((split, list(sizes)) for split, sizes in shards.items())

@@ -1,11 +1,11 @@
-"""From a folder of prepared data to batches."""
+"""From prepared data to batches."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from keras_elastor.data import storage
 from keras_elastor.data.blocks import shard_name
 from keras_elastor.data.manifest import Manifest
 from keras_elastor.data.tf_data import import_tensorflow
@@ -18,13 +18,14 @@ _OPEN_SHARDS = 16
 
 
 def load(
-    folder: str | os.PathLike[str],
+    name_or_folder: str | os.PathLike[str],
     split: str,
     batch_size: int,
     shuffle: bool = False,
     seed: int | None = None,
     drop_remainder: bool = False,
     worker: tuple[int, int] = (0, 1),
+    data_dir: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Read prepared data as a `tf.data.Dataset` of `(features, label)` batches.
 
@@ -34,7 +35,10 @@ def load(
     of such blocks. A split of at most that many rows is mixed completely.
 
     Args:
-        folder: what `ke.data.prepare` wrote.
+        name_or_folder: what `ke.data.prepare` wrote: a folder, or its address on a bucket, such as
+            `gs://bucket/folder`, which TensorFlow reads by its file systems. Or the name of a
+            dataset that TensorFlow Datasets has prepared; see `ke.datasets`. A folder of the same
+            name is given as `./name`.
         split: name of the split.
         batch_size: rows per batch.
         shuffle: whether to mix the rows. Default: in the order of the files.
@@ -42,6 +46,8 @@ def load(
         drop_remainder: whether to drop a last batch of fewer than `batch_size` rows, so that every
             batch has one shape.
         worker: index and number of the workers that share an epoch; each reads shards of its own.
+        data_dir: where a name is given, the folder of TensorFlow Datasets. Default: its own,
+            `~/tensorflow_datasets` or the environment variable `TFDS_DATA_DIR`.
 
     Returns:
         The dataset; its cardinality is known. A batch is `(features, label)`, or
@@ -53,11 +59,16 @@ def load(
     Example: see `ke.data.prepare`.
 
     Raises:
-        FileNotFoundError: the folder holds no prepared data, or not all of it.
+        FileNotFoundError: the folder holds no prepared data, or not all of it; or the dataset is
+            not prepared, and the message has the command for it.
         ValueError: the split is unknown, an argument is wrong, or there are more workers than
             shards.
         ImportError: TensorFlow is not installed.
     """
+    # Datasets are a layer above data.
+    from keras_elastor.datasets.registry import find_prepared
+
+    folder = find_prepared(name_or_folder, data_dir)
     manifest = Manifest.load(folder)
     if split not in manifest.splits:
         raise ValueError(
@@ -75,17 +86,10 @@ def load(
             "data with smaller `segment_bytes` for more shards"
         )
     paths = [
-        os.fspath(Path(folder) / shard_name(split, number, len(shards)))
+        storage.join(folder, shard_name(split, number, len(shards), manifest.name))
         for number in range(index, len(shards), count)
     ]
-    for path, shard in zip(paths, shards[index::count], strict=True):
-        size = os.path.getsize(path) if os.path.isfile(path) else None
-        if size != shard.num_bytes:
-            raise FileNotFoundError(
-                f"{path}: expected {shard.num_bytes:,} bytes. Received: "
-                f"{'no such file' if size is None else f'{size:,} bytes'}. Copy the folder again, "
-                "or delete it and prepare it again"
-            )
+    storage.require_sizes(paths, [shard.num_bytes for shard in shards[index::count]])
     rows = sum(shard.rows for shard in shards[index::count])
     layout = manifest.layout
     tf = import_tensorflow()

@@ -8,10 +8,12 @@ import importlib.metadata
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_elastor.data.blocks import BlockLayout
+from keras_elastor.data import storage
+from keras_elastor.data.blocks import DATASET, BlockLayout
 from keras_elastor.data.encoding import Encoder
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabulary import Vocabulary
@@ -95,6 +97,7 @@ class Manifest:
         splits: by name.
         options: `on_error` and `segment_bytes` of `prepare`.
         versions: of the packages that wrote it.
+        name: of the dataset; the names of its files begin with it.
     """
 
     recipe: Recipe
@@ -102,6 +105,7 @@ class Manifest:
     splits: dict[str, SplitManifest]
     options: dict[str, Any]
     versions: dict[str, str]
+    name: str = DATASET
 
     @property
     def layout(self) -> BlockLayout:
@@ -112,6 +116,7 @@ class Manifest:
         """Plain values, with what follows from them for people to read."""
         return {
             "format": _FORMAT,
+            "name": self.name,
             "splits": {
                 name: {
                     "rows": split.rows,
@@ -143,24 +148,30 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write the manifest; a folder that holds one is whole."""
-        write_atomically(folder / MANIFEST, json.dumps(self.get_config(), indent=2))
+        write_atomically(folder / MANIFEST, self.to_json())
+
+    def to_json(self) -> str:
+        """The manifest as readable JSON."""
+        return json.dumps(self.get_config(), indent=2)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Manifest:
-        """Read the manifest of a folder.
+        """Read the manifest of a folder, or of an address such as gs://bucket/folder.
 
         Raises:
             FileNotFoundError: the folder holds none; the message says what to do.
             ValueError: it is not readable, or of another format.
         """
-        path = Path(folder) / MANIFEST
-        if not path.is_file():
+        path = storage.join(folder, MANIFEST)
+        try:
+            text = storage.read_bytes(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise FileNotFoundError(
                 f"{folder}: expected prepared data, with a {MANIFEST}. Prepare it with "
                 "ke.data.prepare; a preparation that was interrupted goes on when called again"
-            )
+            ) from error
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = json.loads(text)
             if config["format"] != _FORMAT:
                 raise ValueError(f"format {config['format']}, expected {_FORMAT}: prepare it again")
             return cls(
@@ -169,6 +180,7 @@ class Manifest:
                 {name: _split_from_config(split) for name, split in config["splits"].items()},
                 config["options"],
                 config["versions"],
+                config.get("name", DATASET),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a readable manifest ({error})") from error
@@ -204,11 +216,12 @@ def write_atomically(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def save_vocabularies(folder: Path, vocabularies: dict[str, Vocabulary]) -> None:
+def save_vocabularies(
+    folder: str | os.PathLike[str], vocabularies: Mapping[str, Vocabulary]
+) -> None:
     """Write each vocabulary as a readable file, in the order of the tables."""
-    (folder / VOCABULARIES).mkdir(exist_ok=True)
     for number, (table, vocabulary) in enumerate(vocabularies.items()):
-        vocabulary.save(folder / VOCABULARIES / _file_name(number, table))
+        vocabulary.save(storage.join(folder, VOCABULARIES, _file_name(number, table)))
 
 
 def _file_name(number: int, table: str) -> str:
@@ -227,7 +240,7 @@ def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -
     return Encoder(
         recipe,
         {
-            table: Vocabulary.load(Path(folder) / VOCABULARIES / _file_name(number, table))
+            table: Vocabulary.load(storage.join(folder, VOCABULARIES, _file_name(number, table)))
             for number, table in enumerate(recipe.tables)
         },
     )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from keras_elastor.data.blocks import BlockLayout, shard_name, write_blocks, write_tfds_metadata
 from keras_elastor.data.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.known_values import KnownValues, extend_by_known_values
 from keras_elastor.data.manifest import (
     MANIFEST,
     REJECTED,
@@ -57,6 +58,7 @@ class Preparation:
         names: the columns of each file.
         options: `on_error` and `segment_bytes`.
         progress: whether to show a bar.
+        known_values: by table, as for `ke.data.prepare`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Preparation:
         names: dict[Path, list[str]],
         options: dict[str, Any],
         progress: bool,
+        known_values: KnownValues,
     ) -> None:
         self._folder = folder
         self._work = folder / _UNFINISHED
@@ -75,6 +78,7 @@ class Preparation:
         self._names = names
         self._skip = options["on_error"] == "skip"
         self._options = options
+        self._known_values = known_values
         self._bar = ProgressBar(progress)
         self._workers = min(os.cpu_count() or 1, _MAX_WORKERS)
 
@@ -135,6 +139,7 @@ class Preparation:
                 counter.add(counts)
                 self._bar.advance(segment.path, segment.progress, rows)
         vocabularies = counter.vocabularies()
+        vocabularies = extend_by_known_values(vocabularies, self._known_values)
         save_vocabularies(self._folder, vocabularies)
         done.touch()
         return Encoder(self._recipe, vocabularies)

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from keras_elastor.data.folder_lock import locked, readable_disk_errors
+from keras_elastor.data.known_values import (
+    KnownValues,
+    check_known_values,
+    describe_known_values,
+)
 from keras_elastor.data.manifest import Manifest
 from keras_elastor.data.preparation import Preparation
 from keras_elastor.data.recipe import Recipe
@@ -16,7 +21,7 @@ from keras_elastor.data.segments import read_header, require_columns
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
-_SEGMENT_BYTES = 1 << 24
+SEGMENT_BYTES = 1 << 24
 
 
 def prepare(
@@ -24,8 +29,9 @@ def prepare(
     recipe: Recipe,
     out_dir: PathLike,
     on_error: str = "stop",
-    segment_bytes: int = _SEGMENT_BYTES,
+    segment_bytes: int = SEGMENT_BYTES,
     progress: bool = True,
+    known_values: KnownValues | None = None,
 ) -> Manifest:
     r"""Encode raw files of any size, once, for any number of trainings.
 
@@ -55,6 +61,8 @@ def prepare(
             in both cases.
         segment_bytes: bytes of text that become one shard, rounded up to whole lines.
         progress: whether to show a bar with rows per second and the time left.
+        known_values: by table, values that are known besides those of the training rows, such as
+            the keys of pretrained vectors; their ids follow by `ke.data.Vocabulary.extend`.
 
     Returns:
         The manifest. Where `out_dir` already holds the same data of the same files and recipe,
@@ -91,6 +99,8 @@ def prepare(
     if segment_bytes < 1:
         raise ValueError(f"Expected segment_bytes >= 1. Received: {segment_bytes!r}")
     check_recipe(recipe)
+    known_values = known_values or {}
+    check_known_values(known_values, recipe)
     paths = _find_files(files)
     names = {
         path: read_header(path, recipe.separator, recipe.file_columns)
@@ -101,8 +111,13 @@ def prepare(
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), readable_disk_errors(folder):
-        options = {"on_error": on_error, "segment_bytes": segment_bytes}
-        return Preparation(folder, recipe, paths, names, options, progress).manifest()
+        options = {
+            "on_error": on_error,
+            "segment_bytes": segment_bytes,
+            **describe_known_values(known_values),
+        }
+        preparation = Preparation(folder, recipe, paths, names, options, progress, known_values)
+        return preparation.manifest()
 
 
 def _find_files(files: Files) -> dict[str, tuple[Path, ...]]:

@@ -6,11 +6,11 @@ import dataclasses
 import functools
 import json
 import os
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data import storage
 from keras_elastor.optional import import_optional
 
 Series: TypeAlias = Any
@@ -247,7 +247,7 @@ class Vocabulary:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as JSON with one value per line, in the order of the ids."""
         text = json.dumps(self.get_config(), separators=(",\n", ": "), ensure_ascii=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        storage.write_bytes(path, f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
@@ -257,7 +257,7 @@ class Vocabulary:
             ValueError: the file is no JSON or no vocabulary; the message names it.
         """
         try:
-            return cls.from_config(json.loads(Path(path).read_text(encoding="utf-8")))
+            return cls.from_config(json.loads(storage.read_bytes(path)))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

@@ -54,10 +54,9 @@ AVAZU_X4 = PublicDataset(
         "valid": "33232931d84d6452d3f956e936cab2c9",
         "test": "3ebb774a9ca74d05919b84a3d402986d",
     },
-    source=(
-        "Get Avazu_x4 from https://huggingface.co/datasets/reczoo/Avazu_x4 "
-        "(under the rules of Kaggle's avazu-ctr-prediction)."
-    ),
+    description="Impressions of mobile ads on ten days of 2014, split 8:1:1 at random.",
+    homepage="https://huggingface.co/datasets/reczoo/Avazu_x4",
+    licence="the rules of Kaggle's competition avazu-ctr-prediction",
     citation=(
         "Avazu, Click-Through Rate Prediction, Kaggle 2014; Zhu et al., BARS-CTR: Open "
         "Benchmarking for Click-Through Rate Prediction, CIKM 2021"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from keras_elastor.data import Manifest, Recipe
 from keras_elastor.data import prepare as prepare_files
+from keras_elastor.data.known_values import KnownValues
 from keras_elastor.datasets import avazu, criteo, kuaivideo, movielens, taobaoad
 from keras_elastor.datasets.missing_files import find_folder
 from keras_elastor.datasets.public_dataset import PublicDataset
+from keras_elastor.optional import import_optional
 
 _DATASETS = MappingProxyType(
     {
@@ -22,7 +26,7 @@ _DATASETS = MappingProxyType(
             avazu.AVAZU_X4,
             kuaivideo.KUAIVIDEO_X1,
             taobaoad.TAOBAOAD_X1,
-            movielens.MOVIELENS_LATEST_X1,
+            movielens.MOVIELENS_LATEST,
         )
     }
 )
@@ -89,9 +93,9 @@ def prepare(
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> _ = ke.datasets.write_sample("movielens_latest_x1", folder, rows=20)
+    >>> _ = ke.datasets.write_sample("movielens_latest", folder, rows=20)
     >>> manifest = ke.datasets.prepare(
-    ...     "movielens_latest_x1", folder, f"{folder}/prepared", check_md5=False, progress=False
+    ...     "movielens_latest", folder, f"{folder}/prepared", check_md5=False, progress=False
     ... )
     >>> {name: split.rows for name, split in manifest.splits.items()}
     {'train': 20, 'valid': 2, 'test': 2}
@@ -102,14 +106,58 @@ def prepare(
             as for `ke.data.prepare`.
     """
     dataset = get(name)
-    folder = find_folder([Path(data_dir)], tuple(dataset.files.values()), dataset.source)
-    files = {split: folder / file for split, file in dataset.files.items()}
-    if check_md5:
-        for split, path in files.items():
-            _check_md5(path, dataset.md5[split])
+    recipe = recipe or dataset.recipe
+    # Vectors of which no feature is made need not be there.
+    vectors = {table: file for table, file in dataset.vectors.items() if table in recipe.tables}
+    dataset = dataclasses.replace(dataset, recipe=recipe, vectors=vectors)
+    files, known_values = find_files(dataset, [Path(data_dir)], check_md5)
     return prepare_files(
-        files, recipe or dataset.recipe, out_dir, on_error=on_error, progress=progress
+        files,
+        recipe,
+        out_dir,
+        on_error=on_error,
+        progress=progress,
+        known_values=known_values,
     )
+
+
+def find_files(
+    dataset: PublicDataset, folders: Sequence[Path], check_md5: bool = True
+) -> tuple[dict[str, tuple[Path, ...]], KnownValues]:
+    """The files of each split, and the keys of pretrained vectors by table.
+
+    Args:
+        dataset: what is known about the dataset.
+        folders: where to look, in this order.
+        check_md5: whether the files must be those of the published results.
+
+    Raises:
+        DatasetNotFoundError: no folder holds all files.
+        ValueError: a file has another MD5 sum than the published one, or one of vectors has no
+            keys.
+    """
+    folder = find_folder(folders, dataset.file_names, dataset.source)
+    files = {
+        split: tuple(folder / name for name in ((group,) if isinstance(group, str) else group))
+        for split, group in dataset.files.items()
+    }
+    if check_md5:
+        for split, md5 in dataset.md5.items():
+            for path in files[split]:
+                _check_md5(path, md5)
+    return files, {table: _read_keys(folder / name) for table, name in dataset.vectors.items()}
+
+
+def _read_keys(path: Path) -> list[str]:
+    """The keys of pretrained vectors, each once."""
+    h5py = import_optional("h5py", extra="data")
+    try:
+        with h5py.File(path, "r") as file:
+            keys = file["key"][:].tolist()
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{path}: expected an HDF5 file with an array 'key'. {error}") from error
+    texts = (key.decode() if isinstance(key, bytes) else str(key) for key in keys)
+    return list(dict.fromkeys(texts))
 
 
 def _check_md5(path: Path, expected: str) -> None:

@@ -12,6 +12,7 @@ _CITATION = (
     "Criteo, Display Advertising Challenge, Kaggle 2014; Zhu et al., BARS-CTR: Open Benchmarking "
     "for Click-Through Rate Prediction, CIKM 2021"
 )
+_DESCRIPTION = "Impressions of display ads of a week in 2014, split {} at random."
 _LICENCE = "for research only, under Criteo's terms of use"
 
 
@@ -81,7 +82,9 @@ CRITEO_X1 = PublicDataset(
         "valid": "f73c71fb3c4f66b6ebdfa032646bea72",
         "test": "2c48b26e84c04a69b948082edae46f8c",
     },
-    source=f"Get Criteo_x1 from https://huggingface.co/datasets/reczoo/Criteo_x1 ({_LICENCE}).",
+    description=_DESCRIPTION.format("72:18:10"),
+    homepage="https://huggingface.co/datasets/reczoo/Criteo_x1",
+    licence=_LICENCE,
     citation=_CITATION,
 )
 
@@ -95,6 +98,8 @@ CRITEO_X4 = PublicDataset(
         "valid": "fba5428b22895016e790e2dec623cb56",
         "test": "cfc37da0d75c4d2d8778e76997df2976",
     },
-    source=f"Get Criteo_x4 from https://huggingface.co/datasets/reczoo/Criteo_x4 ({_LICENCE}).",
+    description=_DESCRIPTION.format("8:1:1"),
+    homepage="https://huggingface.co/datasets/reczoo/Criteo_x4",
+    licence=_LICENCE,
     citation=_CITATION,
 )

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.recipe import CategoricalColumn, Recipe, SequenceColumn
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabulary import Vocabulary
 from keras_elastor.datasets.csv_columns import (
@@ -19,6 +20,7 @@ from keras_elastor.datasets.csv_columns import (
     without_lines,
 )
 from keras_elastor.datasets.missing_files import find_folder
+from keras_elastor.datasets.public_dataset import PublicDataset
 from keras_elastor.optional import import_optional
 from keras_elastor.schema import Categorical, FeatureSchema, Sequence
 
@@ -29,10 +31,6 @@ EARLIER_LOG_FILE = "log_standard_4_08_to_4_21_pure.csv"
 USER_FILE = "user_features_pure.csv"
 VIDEO_FILE = "video_features_basic_pure.csv"
 HISTORY_FILE = "user_history_before_20220425.parquet"
-_SOURCE = (
-    "Get KuaiRand-Pure.tar.gz (licence CC BY-SA 4.0) from "
-    "https://zenodo.org/records/10439422 (see https://kuairand.com) and unpack it there."
-)
 
 _LABEL = "is_click"
 # What the user did with the impression: known only after it, hence never an input.
@@ -68,7 +66,51 @@ _VIDEO_COLUMNS = (
 _FIRST_DAY, _LAST_DAY = 20220408, 20220508
 _TRAIN_DAY, _VALID_DAY, _TEST_DAY = 20220425, 20220503, 20220505
 
+# One value in all training rows of the official files.
+_CONSTANT_COLUMNS = ("is_lowactive_period", "visible_status")
+_INTEGERS = ("user_id", "video_id", "tab", "hour", "duration_bucket")
+
 _logger = logging.getLogger(__name__)
+
+
+def kuairand_pure_recipe() -> Recipe:
+    """The features of the official files, as columns of one table.
+
+    `kuairand_pure` makes the table of several files, and the vocabularies by a rule of its own: of
+    the videos in histories, those of each user count once.
+
+    Example:
+
+    >>> from keras_elastor.datasets.kuairand import kuairand_pure_recipe
+    >>> len(kuairand_pure_recipe().columns)
+    38
+    """
+    texts = [name for name in (*_USER_COLUMNS, *_VIDEO_COLUMNS) if name not in _CONSTANT_COLUMNS]
+    return Recipe(
+        (
+            *(CategoricalColumn(name, dtype="integer") for name in _INTEGERS),
+            *(CategoricalColumn(name) for name in texts),
+            SequenceColumn("watch_history", 50, dtype="integer", table="video_id"),
+        ),
+        label=_LABEL,
+        group="user_id",
+    )
+
+
+KUAIRAND_PURE = PublicDataset(
+    name="kuairand_pure",
+    recipe=kuairand_pure_recipe(),
+    files=dict.fromkeys(("train", "valid", "test"), LOG_FILE),
+    rows={"train": 131_474, "valid": 35_807},
+    description="Impressions of short videos from a recommender, split by date (April, May 2022).",
+    homepage="https://kuairand.com",
+    licence="CC BY-SA 4.0",
+    citation=(
+        "Gao et al., KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed "
+        "Videos, CIKM 2022"
+    ),
+    archive="https://zenodo.org/records/10439422/files/KuaiRand-Pure.tar.gz",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -182,7 +224,7 @@ def _find(data_dir: Path) -> Path:
     folders = [folder for folder in folders if (folder / LOG_FILE).is_file()] or folders
     has_histories = (folders[0] / HISTORY_FILE).is_file()
     history = HISTORY_FILE if has_histories else EARLIER_LOG_FILE
-    return find_folder(folders, (LOG_FILE, history, USER_FILE, VIDEO_FILE), _SOURCE)
+    return find_folder(folders, (LOG_FILE, history, USER_FILE, VIDEO_FILE), KUAIRAND_PURE.source)
 
 
 def _read_log(path: Path) -> DataFrame:
@@ -286,8 +328,7 @@ def _build_vocabularies(
 ) -> dict[str, Vocabulary]:
     varying = [name for name in (*_USER_COLUMNS, *_VIDEO_COLUMNS) if train[name].n_unique() > 1]
     vocabularies = {
-        name: Vocabulary.build(train[name], min_count=min_count)
-        for name in ("user_id", "video_id", "tab", "hour", "duration_bucket", *varying)
+        name: Vocabulary.build(train[name], min_count=min_count) for name in (*_INTEGERS, *varying)
     }
     histories_in_train = histories.join(train, on="user_id", how="semi")
     vocabularies["video_id"] = Vocabulary.build(

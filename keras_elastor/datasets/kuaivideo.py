@@ -10,7 +10,9 @@ def kuaivideo_x1_recipe(min_count: int = 10) -> Recipe:
     """User, video, histories of 100 videos, and the same once more for the visual vectors.
 
     The fields `*_emb` have a table of their own with every video, for the frozen visual vectors of
-    64 dimensions that come with the dataset; where a model does not load these, leave them out.
+    64 dimensions that come with the dataset: `ke.datasets.prepare` also makes those videos known
+    that only have a vector, 3,242,315 in all. FuxiCTR does so, too, but leaves the id for unknown
+    videos before theirs. Where a model does not load the vectors, leave these fields out.
 
     Args:
         min_count: of users and videos.
@@ -49,10 +51,13 @@ KUAIVIDEO_X1 = PublicDataset(
         "train": "16f13734411532cc313caf2180bfcd56",
         "test": "ba26c01caaf6c65c272af11aa451fc7a",
     },
-    source=(
-        "Get KuaiVideo_x1 from https://huggingface.co/datasets/reczoo/KuaiVideo_x1. It has no "
+    vectors={"item_emb": "item_visual_emb_dim64.h5"},
+    description=(
+        "Impressions of short videos with the user's clicks and passes before. It has no "
         "validation split; published results validate on the test split."
     ),
+    homepage="https://huggingface.co/datasets/reczoo/KuaiVideo_x1",
+    licence="none is published; the data are of the Kuaishou Competition, China MM 2018",
     citation=(
         "Li et al., Routing Micro-videos via A Temporal Graph-guided Recommendation System, "
         "MM 2019; Zhu et al., BARS: Towards Open Benchmarking for Recommender Systems, SIGIR 2022"

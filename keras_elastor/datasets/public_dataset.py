@@ -12,20 +12,47 @@ from keras_elastor.data import Recipe
 class PublicDataset:
     """A dataset with published results, and the rules under which they hold.
 
+    Tables of one's own need a name, a recipe and files only.
+
     Args:
-        name: as `ke.datasets.prepare` takes it.
+        name: as `ke.datasets.prepare`, `ke.data.load` and TensorFlow Datasets take it.
         recipe: the preprocessing of the published results.
-        files: the file of each split.
-        rows: the rows of each split.
-        md5: the MD5 sum of each file; none where none is published.
-        source: where a person gets the files, and under which conditions.
+        files: the file of each split, or its files.
+        rows: the published number of rows of each split.
+        md5: the published MD5 sum of the file of each split.
+        description: what its rows are.
+        homepage: where a person gets the files.
+        licence: the conditions of their use.
         citation: the publications.
+        vectors: by table, the file of pretrained vectors, whose keys are known values: HDF5 with
+            the arrays `key` (rows) and `value` (rows, width).
+        archive: address of the files in one archive, where the licence lets anyone fetch them
+            without asking. Default: a person has to get them.
     """
 
     name: str
     recipe: Recipe
-    files: Mapping[str, str]
-    rows: Mapping[str, int]
-    md5: Mapping[str, str]
-    source: str
-    citation: str
+    files: Mapping[str, str | tuple[str, ...]]
+    rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    md5: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    description: str = ""
+    homepage: str = ""
+    licence: str = ""
+    citation: str = ""
+    vectors: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    archive: str | None = None
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names of all files."""
+        groups = ((group,) if isinstance(group, str) else group for group in self.files.values())
+        names = [name for group in groups for name in group]
+        return tuple(dict.fromkeys([*names, *self.vectors.values()]))
+
+    @property
+    def source(self) -> str:
+        """Where a person gets the files, and under which conditions."""
+        if not self.homepage:
+            return f"Nobody has said where the files of {self.name} come from."
+        place = f"Get the files of {self.name} from {self.homepage} (licence: {self.licence})"
+        return f"{place}, or unpack {self.archive} there." if self.archive else f"{place}."

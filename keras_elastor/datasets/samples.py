@@ -15,6 +15,7 @@ from keras_elastor.optional import import_optional
 Columns: TypeAlias = dict[str, Any]
 
 _ZIPF_EXPONENT = 1.1
+_KUAIVIDEO_ITEMS = 1000
 
 
 def write_sample(
@@ -65,7 +66,18 @@ def write_sample(
         path = Path(folder) / f"{split}.csv"
         pl.DataFrame(table).write_csv(path)
         paths[split] = path
+    if name == "kuaivideo_x1":
+        _write_vectors(Path(folder) / "item_visual_emb_dim64.h5", seed)
     return paths
+
+
+def _write_vectors(path: Path, seed: int) -> None:
+    """Vectors of all videos, those included that no row has."""
+    h5py = import_optional("h5py", extra="data")
+    keys = np.arange(_KUAIVIDEO_ITEMS)
+    values = Draws(seed, 2 << 32, 0).uniform(len(keys) * 64).reshape(-1, 64)
+    with h5py.File(path, "w") as file:
+        file["key"], file["value"] = keys, values.astype(np.float32)
 
 
 class _Values:
@@ -155,12 +167,12 @@ def _kuaivideo_x1(values: _Values) -> Columns:
     return {
         "timestamp": np.arange(values.rows),
         "user_id": values.indices(200),
-        "item_id": values.indices(1000),
+        "item_id": values.indices(_KUAIVIDEO_ITEMS),
         _LABEL: None,
         "is_like": values.indices(2),
         "is_follow": values.indices(2),
-        "pos_items": values.histories(1000, 100),
-        "neg_items": values.histories(1000, 100),
+        "pos_items": values.histories(_KUAIVIDEO_ITEMS, 100),
+        "neg_items": values.histories(_KUAIVIDEO_ITEMS, 100),
     }
 
 
@@ -182,7 +194,7 @@ def _taobaoad_x1(values: _Values) -> Columns:
     }
 
 
-def _movielens_latest_x1(values: _Values) -> Columns:
+def _movielens_latest(values: _Values) -> Columns:
     sizes = {"user_id": 500, "item_id": 900, "tag_id": 300}
     return {_LABEL: None, **{name: values.indices(size) for name, size in sizes.items()}}
 
@@ -195,7 +207,7 @@ _FORMATS: Mapping[str, tuple[tuple[str, ...], str, _Make]] = {
     "avazu_x4": (_THREE, "click", _avazu_x4),
     "kuaivideo_x1": (_TWO, "is_click", _kuaivideo_x1),
     "taobaoad_x1": (_TWO, "clk", _taobaoad_x1),
-    "movielens_latest_x1": (_THREE, "label", _movielens_latest_x1),
+    "movielens_latest": (_THREE, "label", _movielens_latest),
 }
 
 

@@ -48,11 +48,12 @@ TAOBAOAD_X1 = PublicDataset(
         "train": "eaabfc8629f23519b04593e26c7522fc",
         "test": "f5ae6197e52385496d46e2867c1c8da1",
     },
-    source=(
-        "Get TaobaoAd_x1 from https://huggingface.co/datasets/reczoo/TaobaoAd_x1 (origin: "
-        "https://tianchi.aliyun.com/dataset/56, under its terms). It has no validation split; "
-        "published results validate on the test split."
+    description=(
+        "Impressions of display ads on eight days of 2017 with the user's actions before, the last "
+        "day to test. It has no validation split; published results validate on the test split."
     ),
+    homepage="https://huggingface.co/datasets/reczoo/TaobaoAd_x1",
+    licence="the terms of its origin, https://tianchi.aliyun.com/dataset/56",
     citation=(
         "Lyu et al., Deep Match to Rank Model for Personalized Click-Through Rate Prediction, "
         "AAAI 2020; Zhu et al., BARS: Towards Open Benchmarking for Recommender Systems, SIGIR 2022"

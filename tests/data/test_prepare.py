@@ -211,6 +211,27 @@ def test_a_killed_process_leaves_nothing_half_done(tmp_path):
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
+def test_values_known_besides_those_of_the_training_rows(tmp_path):
+    rows = TRAIN[:200].with_columns(item=pl.lit("b"), history=pl.lit("b^c"))
+    files = {
+        "train": write_csv(tmp_path / "a.csv", rows),
+        "test": write_csv(
+            tmp_path / "b.csv", rows[:3].with_columns(item=pl.Series(["z", "a", "x"]))
+        ),
+    }
+    manifest = prepare(tmp_path, files, known_values={"item": ["z", "b", "a"]})
+    # Old ids stay, new ones follow in the order of the values, unknown is last.
+    assert load_encoder(tmp_path / "out").vocabularies["item"].values == ("b", "c", "a", "z")
+    features, *_ = read(ke.data.load(tmp_path / "out", "test", 3))
+    assert features["item"].tolist() == [4, 3, 5]
+    assert manifest.options["known_values"]["item"]["values"] == 3
+    assert prepare(tmp_path, files, known_values={"item": ["z", "b", "a"]}) == manifest
+    with pytest.raises(FileExistsError, match="options"):
+        prepare(tmp_path, files, known_values={"item": ["z"]})
+    with raises_value_error("known_values", "user, item", "image"):
+        prepare(tmp_path, files, known_values={"image": ["z"]})
+
+
 def test_columns_without_any_value(tmp_path):
     rows = TRAIN.with_columns(item=pl.lit(""), history=pl.lit(""), price=pl.lit(""))
     # The item is known in the last segment only.

@@ -1,6 +1,8 @@
 import csv
+import functools
 import json
 
+import h5py
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ FIELDS = {
     "avazu_x4": 24,
     "kuaivideo_x1": 7,
     "taobaoad_x1": 20,
-    "movielens_latest_x1": 3,
+    "movielens_latest": 3,
 }
 
 
@@ -26,7 +28,7 @@ def test_published_numbers_of_fields_and_rows():
     assert totals["criteo_x1"] == totals["criteo_x4"] == 45_840_617
     assert totals["avazu_x4"] == 40_428_967
     assert totals["taobaoad_x1"] == 25_029_426
-    assert totals["movielens_latest_x1"] == 2_006_859
+    assert totals["movielens_latest"] == 2_006_859
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,6 +112,31 @@ def test_times_of_avazu_by_hand(tmp_path):
         for name in ("hour", "weekday", "weekend")
     }
     assert decoded == {"hour": [5, 5, 23], "weekday": [0, 1, 6], "weekend": [1, 0, 1]}
+
+
+def test_videos_that_only_have_a_vector_are_known(tmp_path):
+    ke.datasets.write_sample("kuaivideo_x1", tmp_path, rows=2)
+    prepare = functools.partial(
+        ke.datasets.prepare, "kuaivideo_x1", tmp_path, check_md5=False, progress=False
+    )
+    schema = prepare(tmp_path / "out").schema
+    # 1,000 videos have a vector; the published table has 3,242,315 of them.
+    assert schema["item_emb"].vocabulary_size == schema["pos_items_emb"].vocabulary_size == 1002
+    assert schema["item_id"].vocabulary_size < 1002
+    features, _ = read(ke.data.load(tmp_path / "out", "test", 8))
+    assert features["item_emb"].min() > 0
+    assert features["item_emb"].max() < 1001
+    vectors = tmp_path / "item_visual_emb_dim64.h5"
+    with h5py.File(vectors, "w") as file:
+        file["value"] = np.zeros((3, 64))
+    with raises_value_error("item_visual_emb_dim64.h5", "'key'"):
+        prepare(tmp_path / "other")
+    vectors.unlink()
+    with pytest.raises(ke.datasets.DatasetNotFoundError, match=r"Missing: item_visual_emb_dim64"):
+        prepare(tmp_path / "other")
+    columns = ke.datasets.get("kuaivideo_x1").recipe.columns
+    without = [column for column in columns if column.table_name != "item_emb"]
+    prepare(tmp_path / "other", recipe=ke.data.Recipe(without, label="is_click", group="user_id"))
 
 
 def test_other_files_than_the_published_ones_are_named(tmp_path):
