@@ -5,6 +5,9 @@ import pytest
 
 import keras_elastor as ke
 from tests.assertions import raises_value_error
+from tests.models.test_models import without_drawing  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.usefixtures("without_drawing")
 
 # Rows of all tables, padding and out-of-vocabulary included, as in BARS' logs.
 CRITEO_X1_ROWS = 2_086_329
