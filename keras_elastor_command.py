@@ -7,13 +7,40 @@ imported.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
+EXIT_CODES = (
+    "exit codes: 0 all went well, 1 a run failed, 2 something given was wrong, 130 stopped by "
+    "Ctrl-C or SIGTERM"
+)
+STOPPED = {
+    "prepare": "The same command goes on with what is not finished",
+    "train": "The same command continues from the last checkpoint, if there is one",
+    "compare": "The same command continues from the last checkpoint, if there is one",
+}
 EXAMPLES = {
     "list": """examples:
   keras-elastor list
   keras-elastor list presets""",
+    "prepare": """examples:
+  keras-elastor prepare --dataset criteo_x1 --data-dir Criteo_x1 --output prepared/criteo_x1
+  keras-elastor train --dataset prepared --data-dir prepared/criteo_x1 --model dcn_v2_criteo_x1
+
+  keras-elastor prepare --recipe recipe.json --output prepared/ads \\
+    --files train=day1.csv train=day2.csv.gz valid=day3.parquet --on-error skip
+
+A recipe says what the columns become, in JSON or YAML:
+  {"label": "click", "columns": [
+    {"type": "CategoricalColumn", "name": "item", "min_count": 2},
+    {"type": "SequenceColumn", "name": "history", "max_length": 50, "table": "item"},
+    {"type": "NumericColumn", "name": "price"}]}
+
+A preparation that was stopped goes on when the same command is given again.""",
     "train": """examples:
   keras-elastor train --dataset synthetic --model dnn --epochs 2
   keras-elastor train --dataset kuairand_pure --data-dir KuaiRand-Pure --model rank_elastor
@@ -48,7 +75,9 @@ def make_parser() -> argparse.ArgumentParser:
     shared.add_argument("--debug", action="store_true", help="show the traceback of an error")
     shared.add_argument("--quiet", action="store_true", help="no progress bar")
     parser = argparse.ArgumentParser(
-        prog="keras-elastor", description="Train and use models for click-through-rate prediction."
+        prog="keras-elastor",
+        description="Train and use models for click-through-rate prediction.",
+        epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -64,6 +93,24 @@ def make_parser() -> argparse.ArgumentParser:
 
     listing = add("list", "List the models, presets and datasets.")
     listing.add_argument("kind", nargs="?", choices=["models", "presets", "datasets"])
+
+    prepare = add("prepare", "Encode raw files once, for any number of trainings.")
+    prepare.add_argument("--dataset", help="public dataset, see `keras-elastor list datasets`")
+    prepare.add_argument("--data-dir", help="folder of its raw files")
+    prepare.add_argument("--recipe", help="JSON or YAML file: what the columns of own files become")
+    prepare.add_argument(
+        "--files", nargs="+", metavar="SPLIT=FILE", help="own files: CSV, gzip or Parquet"
+    )
+    prepare.add_argument("--output", required=True, help="folder to write")
+    prepare.add_argument(
+        "--on-error",
+        choices=["stop", "skip"],
+        default="stop",
+        help="stop at a wrong row, or leave it out and keep it in rejected.jsonl (default: stop)",
+    )
+    prepare.add_argument(
+        "--no-check-md5", action="store_true", help="the files need not be the published ones"
+    )
 
     train = add("train", "Train a model and keep everything in a folder.")
     train.add_argument("--config", help="YAML or JSON file; other options override it")
@@ -109,16 +156,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0 if all went well, 1 if a run failed, 2 if something given was wrong, 130 after Ctrl-C.
+        0 if all went well, 1 if a run failed, 2 if something given was wrong, 130 after Ctrl-C or
+        SIGTERM.
     """
     options = make_parser().parse_args(arguments)
     if options.backend:
         os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return _run(options)
+        with _sigterm_as_ctrl_c():
+            return _run(options)
     except KeyboardInterrupt:
-        print("Stopped. The same command continues from the last checkpoint.", file=sys.stderr)
+        hint = STOPPED.get(options.command)
+        print(f"keras-elastor: stopped.{f' {hint}' if hint else ''}", file=sys.stderr)
         return 130
     except Exception as error:
         if options.debug:
@@ -127,7 +177,20 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"keras-elastor: {text}", file=sys.stderr)
         wrong_input = isinstance(error, ValueError | ImportError | FileNotFoundError)
         interrupted = type(error).__name__ == "RunInterruptedError"
-        return 130 if interrupted else 2 if wrong_input else 1
+        return 130 if interrupted else 2 if wrong_input or isinstance(error, FileExistsError) else 1
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Inside this context SIGTERM raises KeyboardInterrupt; Python would end without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: argparse.Namespace) -> int:

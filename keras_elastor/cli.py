@@ -6,11 +6,12 @@ import argparse
 import dataclasses
 import json
 import logging
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keras_elastor import models
+from keras_elastor import data, datasets, models
 from keras_elastor.evaluation import evaluate as evaluate_model
 from keras_elastor.optional import import_optional
 from keras_elastor.training.comparison import compare as compare_runs
@@ -18,6 +19,7 @@ from keras_elastor.training.config import RunConfig
 from keras_elastor.training.parts import list_datasets, load_data
 from keras_elastor.training.prediction import predict_file
 from keras_elastor.training.read_config import read_file
+from keras_elastor.training.run_folder import require_same_data
 from keras_elastor.training.runner import load_model, run
 
 
@@ -27,11 +29,81 @@ def list_names(options: argparse.Namespace) -> None:
         "models": models.list_models(),
         "presets": models.list_presets(),
         "datasets": list_datasets(),
+        "datasets to prepare first": datasets.list_datasets(),
     }
-    for kind in [options.kind] if options.kind else names:
-        print(f"{kind}:")
-        for name in names[kind]:
-            print(f"  {name}")
+    for kind, known in names.items():
+        if kind.startswith(options.kind or ""):
+            print(f"{kind}:")
+            for name in known:
+                print(f"  {name}")
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Encode raw files once, for any number of trainings."""
+    if bool(options.dataset) == bool(options.recipe):
+        raise ValueError("Expected either --dataset and --data-dir, or --recipe and --files")
+    if options.dataset:
+        source = datasets.get(options.dataset).source
+        if not options.data_dir:
+            raise ValueError(f"Expected --data-dir, the folder of the raw files. {source}")
+        manifest = datasets.prepare(
+            options.dataset,
+            options.data_dir,
+            options.output,
+            check_md5=not options.no_check_md5,
+            on_error=options.on_error,
+            progress=not options.quiet,
+        )
+    else:
+        manifest = data.prepare(
+            _files(options.files),
+            _read_recipe(options.recipe),
+            options.output,
+            on_error=options.on_error,
+            progress=not options.quiet,
+        )
+    for name, split in manifest.splits.items():
+        rates = ", ".join(f"{100 * rate:.2f} % clicks" for rate in split.label_rates)
+        left_out = f", {split.rejected:,} rows left out" if split.rejected else ""
+        print(f"{name}: {split.rows:,} rows, {rates}{left_out}")
+    if any(split.rejected for split in manifest.splits.values()):
+        print(f"What was left out, and why, is in {Path(options.output) / 'rejected.jsonl'}")
+    _print_training(options, manifest)
+
+
+def _read_recipe(path: str) -> data.Recipe:
+    try:
+        return data.Recipe.from_config(read_file(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _files(texts: list[str] | None) -> dict[str, list[str]]:
+    files: dict[str, list[str]] = {}
+    for text in texts or ():
+        split, equals, path = text.partition("=")
+        if not equals:
+            raise ValueError(
+                f"--files: expected SPLIT=FILE, such as train=day1.csv. Received: {text!r}"
+            )
+        files.setdefault(split, []).append(path)
+    if "train" not in files:
+        raise ValueError("--files: expected a file of the split train, such as train=day1.csv")
+    return files
+
+
+def _print_training(options: argparse.Namespace, manifest: data.Manifest) -> None:
+    """Print the command that trains on what was prepared."""
+    if len(manifest.splits) == 1:
+        print("To train on it, prepare it with a split to choose by: valid or test")
+        return
+    preset = f"dcn_v2_{options.dataset}"
+    model = preset if preset in models.list_presets() else "dcn_v2"
+    words = ["--dataset", "prepared", "--data-dir", str(options.output), "--model", model]
+    if "valid" not in manifest.splits:
+        split = next(name for name in manifest.splits if name != "train")
+        words += ["--set", f"dataset.arguments.valid={split}"]
+    print(f"Train on it:\n  keras-elastor train {shlex.join(words)}")
 
 
 def train(options: argparse.Namespace) -> None:
@@ -62,7 +134,9 @@ def evaluate(options: argparse.Namespace) -> None:
     config = RunConfig.from_file(Path(options.run) / "config.json")
     if options.data_dir:
         config = _with_data_dir(config, options.data_dir)
-    rows = getattr(load_data(config), options.split)
+    loaded = load_data(config)
+    require_same_data(Path(options.run), loaded)
+    rows = getattr(loaded, options.split)
     if not len(rows):
         raise ValueError(f"The dataset has no {options.split} rows")
     batches = rows.dataset(config.batch_size)
@@ -79,6 +153,7 @@ def predict(options: argparse.Namespace) -> None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "list": list_names,
+    "prepare": prepare,
     "train": train,
     "compare": compare,
     "evaluate": evaluate,

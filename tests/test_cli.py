@@ -1,8 +1,11 @@
 """The command line, called in this process and, where signals matter, in one of its own."""
 
+import contextlib
+import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +16,8 @@ import pytest
 
 import keras_elastor as ke
 import keras_elastor_command
+from keras_elastor import cli
+from tests.data.raw_files import RECIPE, make_rows, write_csv
 
 pl = pytest.importorskip("polars")
 SMALL = [
@@ -32,28 +37,32 @@ def command(*arguments):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The folder of a run that the command line has trained."""
-    folder = tmp_path_factory.mktemp("runs")
-    assert command("train", *SMALL, "--folder", folder) == 0
+def printed_and_trained(tmp_path_factory):
+    """What the command line prints while it trains, and the folder of the run."""
+    folder, out = tmp_path_factory.mktemp("runs"), io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert command("train", *SMALL, "--folder", folder) == 0
     (run,) = folder.iterdir()
-    return run
+    return out.getvalue(), run
 
 
-def test_train_prints_where_everything_is(trained, tmp_path, capsys):
-    assert command("train", *SMALL, "--folder", tmp_path) == 0
-    out = capsys.readouterr().out
-    (run,) = tmp_path.iterdir()
+@pytest.fixture
+def trained(printed_and_trained):
+    """The folder of a run that the command line has trained."""
+    return printed_and_trained[1]
+
+
+def test_train_prints_where_everything_is(printed_and_trained):
+    out, run = printed_and_trained
     # The terminal may break a long line.
     assert str(run) in out.replace("\n", "")
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert f"{metrics['test']['auc']:.6f}" in out
     config = ke.training.RunConfig.from_file(run / "config.json")
     assert config.model.arguments == {"hidden_units": [4]}
-    assert run.name == trained.name
 
 
-def test_train_from_a_file_and_options_that_override_it(tmp_path, capsys):
+def test_train_from_a_file_and_options_that_override_it(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     path = tmp_path / "run.yaml"
     path.write_text(
@@ -62,13 +71,12 @@ def test_train_from_a_file_and_options_that_override_it(tmp_path, capsys):
         "model: {name: dnn, arguments: {hidden_units: [4]}}\n"
         "epochs: 1\nbatch_size: 64\nseed: 3\n"
     )
-    arguments = ("--config", path, "--seed", 4, "--name", "x")
-    with pytest.raises(SystemExit):
-        command("train", *arguments)
-    capsys.readouterr()
-    assert command("train", *arguments[:-2], "--folder", tmp_path / "runs", "--quiet") == 0
-    (run,) = (tmp_path / "runs").iterdir()
-    assert ke.training.RunConfig.from_file(run / "config.json").seed == 4
+    configs = []
+    monkeypatch.setattr(cli, "run", lambda config, verbose: configs.append(config) or 1 / 0)
+    assert command("train", "--config", path, "--seed", 4, "--set", "protocol.patience=3") == 1
+    (config,) = configs
+    assert (config.seed, config.protocol.patience, config.batch_size) == (4, 3, 64)
+    assert config.model.arguments == {"hidden_units": [4]}
 
 
 def test_list(capsys):
@@ -103,11 +111,55 @@ def test_compare(tmp_path, capsys):
     options = [o for o in SMALL if o not in ("--model", "dnn")]
     options = [o for o in options if "hidden_units" not in o]
     options = options[:-1] if options[-1] == "--set" else options
-    arguments = ("--models", "dnn", "fm", "--seeds", 0, "--folder", tmp_path)
+    arguments = ("--models", "logistic_regression", "fm", "--seeds", 0, "--folder", tmp_path)
     assert command("compare", *options, *arguments) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^\| dnn \| .*\+0\.00000", out, flags=re.MULTILINE)
-    assert re.search(r"^\| fm \| ", out, flags=re.MULTILINE)
+    (path,) = tmp_path.glob("fm_synthetic-*/result.json")
+    auc = json.loads(path.read_text())["metrics"]["test"]["auc"]
+    assert re.search(r"^\| logistic_regression \| .*\+0\.00000", out, flags=re.MULTILINE)
+    assert re.search(rf"^\| fm \| 0 \| {auc:.5f} \|", out, flags=re.MULTILINE)
+
+
+class TestPrepare:
+    def test_own_files_and_the_training_on_them(self, tmp_path, capsys):
+        frame = make_rows(120)
+        (tmp_path / "recipe.json").write_text(RECIPE.to_json())
+        write_csv(tmp_path / "day1.csv", frame[:40])
+        wrong = frame[40:90].with_columns(click=pl.Series(["2", *frame["click"][41:90]]))
+        write_csv(tmp_path / "day2.csv.gz", wrong)
+        write_csv(tmp_path / "day3.csv", frame[90:])
+        arguments = ["prepare", "--recipe", tmp_path / "recipe.json", "--output", tmp_path / "out"]
+        arguments += ["--files", f"train={tmp_path}/day1.csv", f"train={tmp_path}/day2.csv.gz"]
+        arguments += [f"test={tmp_path}/day3.csv", "--quiet"]
+        assert command(*arguments) == 2
+        err = capsys.readouterr().err
+        assert re.search(r"day2\.csv\.gz, line 2, column 'click': expected .* Received: '2'", err)
+        arguments[arguments.index(tmp_path / "out")] = tmp_path / "skipped"
+        assert command(*arguments, "--on-error", "skip") == 0
+        out = capsys.readouterr().out
+        assert re.search(r"^train: 89 rows, .* % clicks, 1 rows left out$", out, re.MULTILINE)
+        assert str(tmp_path / "skipped" / "rejected.jsonl") in out
+        program, *training = shlex.split(out.splitlines()[-1])
+        assert program == "keras-elastor"
+        training += ["--model", "dnn", "--set", "model.arguments.hidden_units=[4]", "--quiet"]
+        training += ["--epochs", 1, "--batch-size", 64, "--folder", tmp_path / "runs"]
+        assert command(*training) == 0
+        (run,) = (tmp_path / "runs").iterdir()
+        assert ke.training.RunConfig.from_file(run / "config.json").dataset.arguments == {
+            "data_dir": str(tmp_path / "skipped"),
+            "valid": "test",
+        }
+
+    def test_a_public_dataset(self, tmp_path, capsys):
+        ke.datasets.write_sample("avazu_x4", tmp_path / "raw", rows=30)
+        arguments = ["prepare", "--dataset", "avazu_x4", "--data-dir", tmp_path / "raw"]
+        arguments += ["--output", tmp_path / "out", "--quiet"]
+        assert command(*arguments) == 2
+        assert "MD5" in capsys.readouterr().err
+        assert command(*arguments, "--no-check-md5") == 0
+        out = capsys.readouterr().out
+        assert "train: 30 rows" in out
+        assert out.endswith(f"--data-dir {tmp_path / 'out'} --model dcn_v2_avazu_x4\n")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +180,21 @@ def test_compare(tmp_path, capsys):
         ),
         (["evaluate", "/no/run"], 2, "/no/run"),
         (["compare", "--dataset", "synthetic", "--seeds", "0"], 2, "--configs or --models"),
+        (["train", "--dataset", "criteo_x1", "--model", "dnn"], 2, "keras-elastor prepare"),
+        (
+            ["train", "--dataset", "prepared", "--data-dir", "/no", "--model", "dnn"],
+            2,
+            "/no: expected prepared data",
+        ),
+        (["prepare", "--output", "x"], 2, "--dataset and --data-dir, or --recipe and --files"),
+        (["prepare", "--dataset", "criteo_x1", "--output", "x"], 2, "huggingface.co"),
+        (["prepare", "--dataset", "criteo", "--data-dir", "x", "--output", "x"], 2, "criteo_x1,"),
+        (["prepare", "--recipe", "/no.json", "--output", "x"], 2, "train=day1.csv"),
+        (
+            ["prepare", "--recipe", "/no.json", "--files", "train=a", "--output", "x"],
+            2,
+            "/no.json",
+        ),
     ],
 )
 def test_errors_take_one_line(arguments, code, words, capsys, tmp_path, monkeypatch):
@@ -151,7 +218,7 @@ def test_debug_shows_the_traceback():
         command("train", "--model", "dnn", "--debug")
 
 
-@pytest.mark.parametrize("name", ["list", "train", "compare", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["list", "prepare", "train", "compare", "evaluate", "predict"])
 def test_help_has_examples(name, capsys):
     with pytest.raises(SystemExit) as stop:
         command(name, "--help")
@@ -184,6 +251,17 @@ def test_help_needs_no_backend():
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "--dataset" in out
+
+
+def test_sigterm_in_the_first_second_is_an_orderly_end():
+    process = start("train", *SMALL, KERAS_BACKEND=keras.backend.backend())
+    time.sleep(0.6)
+    process.terminate()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    # TensorFlow may have said something before.
+    assert err.splitlines()[-1].startswith("keras-elastor: stopped. The same command continues")
+    assert "Traceback" not in err
 
 
 def test_ctrl_c_saves_and_says_how_to_continue(tmp_path):

@@ -4,11 +4,13 @@ import contextlib
 import io
 import pathlib
 import re
+import shlex
 
 import pytest
 
 import keras_elastor as ke
 from keras_elastor.models import registry
+from keras_elastor_command import make_parser
 from tests.checks import run_model_test
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
@@ -44,6 +46,33 @@ def test_adding_a_model(page_of_a_model, tmp_path):
         SCHEMA,
         tmp_path,
     )
+
+
+def test_runs(tmp_path, monkeypatch):
+    pytest.importorskip("yaml")
+    page = (DOCS / "runs.md").read_text(encoding="utf-8")
+    config, code = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("run.yaml").write_text(config)
+    names = {}
+    exec(compile(code, "runs.md", "exec"), names)
+    assert re.fullmatch("runs/dnn_synthetic-[0-9a-f]{10}", str(names["result"].folder))
+    promised = re.findall(r"^\| (`.*?) \|", page.split("## Folder")[1], flags=re.MULTILINE)
+    promised = {name for cell in promised for name in re.findall("`([a-z5._]+)/?`", cell)}
+    present = {path.name for path in names["result"].folder.iterdir()}
+    # A dataset of ids has no raw values, and a finished run no checkpoints.
+    assert promised - present <= {"vocabularies.json", "recipe.json", "checkpoints", "tensorboard"}
+    assert present - promised <= {".lock"}
+    commands = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert len(commands) == 7
+    for line in commands:
+        program, *arguments = shlex.split(line)
+        assert program == "keras-elastor"
+        make_parser().parse_args(arguments)
 
 
 def test_presets_page_lists_every_published_preset():

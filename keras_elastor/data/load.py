@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from keras_elastor.data import storage
 from keras_elastor.data.blocks import shard_name
 from keras_elastor.data.manifest import Manifest
-from keras_elastor.data.tf_data import import_tensorflow
+from keras_elastor.data.tf_data import import_tensorflow, without_autograph
 
 Dataset: TypeAlias = Any
 
@@ -24,6 +24,7 @@ def load(
     shuffle: bool = False,
     seed: int | None = None,
     drop_remainder: bool = False,
+    reshuffle: bool = True,
     worker: tuple[int, int] = (0, 1),
     data_dir: str | os.PathLike[str] | None = None,
 ) -> Dataset:
@@ -45,6 +46,7 @@ def load(
         seed: makes the orders of a shuffled dataset the same in every run. Default: others.
         drop_remainder: whether to drop a last batch of fewer than `batch_size` rows, so that every
             batch has one shape.
+        reshuffle: whether every pass over a shuffled dataset has another order. Default: yes.
         worker: index and number of the workers that share an epoch; each reads shards of its own.
         data_dir: where a name is given, the folder of TensorFlow Datasets. Default: its own,
             `~/tensorflow_datasets` or the environment variable `TFDS_DATA_DIR`.
@@ -93,9 +95,9 @@ def load(
     rows = sum(shard.rows for shard in shards[index::count])
     layout = manifest.layout
     tf = import_tensorflow()
-    windows = _windows(tf, paths, layout, shuffle, seed)
+    windows = _windows(tf, paths, layout, shuffle, seed, reshuffle)
     batches = windows.rebatch(batch_size, drop_remainder=drop_remainder).map(
-        layout.unpack, num_parallel_calls=tf.data.AUTOTUNE
+        without_autograph(layout.unpack), num_parallel_calls=tf.data.AUTOTUNE
     )
     cardinality = rows // batch_size if drop_remainder else -(-rows // batch_size)
     return batches.apply(tf.data.experimental.assert_cardinality(cardinality)).prefetch(
@@ -103,20 +105,24 @@ def load(
     )
 
 
-def _windows(tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | None) -> Dataset:
+def _windows(
+    tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | None, reshuffle: bool
+) -> Dataset:
     """Matrices of the rows of a window of blocks, mixed or in order."""
     files = tf.data.Dataset.from_tensor_slices(paths)
     if not shuffle:
         blocks = tf.data.TFRecordDataset(files)
-        return blocks.batch(_WINDOW_BLOCKS).map(layout.parse, num_parallel_calls=tf.data.AUTOTUNE)
-    blocks = files.shuffle(len(paths), seed=seed).interleave(
+        return blocks.batch(_WINDOW_BLOCKS).map(
+            without_autograph(layout.parse), num_parallel_calls=tf.data.AUTOTUNE
+        )
+    blocks = files.shuffle(len(paths), seed, reshuffle).interleave(
         tf.data.TFRecordDataset,
         cycle_length=min(_OPEN_SHARDS, len(paths)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=seed is not None,
     )
-    windows = blocks.shuffle(_WINDOW_BLOCKS, seed=seed).batch(_WINDOW_BLOCKS)
-    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+    windows = blocks.shuffle(_WINDOW_BLOCKS, seed, reshuffle).batch(_WINDOW_BLOCKS)
+    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=reshuffle).batch(2)
 
     def mix(records: Any, key: Any) -> dict[str, Any]:
         matrices = layout.parse(records)
@@ -124,4 +130,6 @@ def _windows(tf: Any, paths: list[str], layout: Any, shuffle: bool, seed: int | 
         order = tf.random.experimental.stateless_shuffle(rows, key)
         return {name: tf.gather(matrix, order) for name, matrix in matrices.items()}
 
-    return tf.data.Dataset.zip(windows, keys).map(mix, num_parallel_calls=tf.data.AUTOTUNE)
+    return tf.data.Dataset.zip(windows, keys).map(
+        without_autograph(mix), num_parallel_calls=tf.data.AUTOTUNE
+    )

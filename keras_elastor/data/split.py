@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.tf_data import import_tensorflow
+from keras_elastor.data.tf_data import import_tensorflow, without_autograph
 
 Dataset: TypeAlias = Any
 
@@ -102,7 +102,9 @@ class Split:
             targets["weights"] = self.weights
         gather_targets = _gatherer(tf, targets)
         return indices.map(
-            lambda batch: (gather_features(batch), *gather_targets(batch).values()),
+            without_autograph(
+                lambda batch: (gather_features(batch), *gather_targets(batch).values())
+            ),
             num_parallel_calls=tf.data.AUTOTUNE,
         ).prefetch(tf.data.AUTOTUNE)
 
@@ -125,12 +127,16 @@ def _index_batches(
 
     def cut(order: Any) -> Dataset:
         return tf.data.Dataset.range(num_batches).map(
-            lambda i: tf.ensure_shape(order[i * batch_size : (i + 1) * batch_size], (static_size,))
+            without_autograph(
+                lambda i: tf.ensure_shape(
+                    order[i * batch_size : (i + 1) * batch_size], (static_size,)
+                )
+            )
         )
 
     if keys is not None:
-        in_order = tf.data.Dataset.zip(in_order, keys.batch(2)).map(shuffled)
-    batches = in_order.flat_map(cut)
+        in_order = tf.data.Dataset.zip(in_order, keys.batch(2)).map(without_autograph(shuffled))
+    batches = in_order.flat_map(without_autograph(cut))
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches))
 
 

@@ -3,9 +3,10 @@
 from keras_elastor.training.adam import PyTorchAdam
 from keras_elastor.training.comparison import ComparedModel, Comparison, compare
 from keras_elastor.training.config import Named, RunConfig
+from keras_elastor.training.data import Data
 from keras_elastor.training.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.training.evaluation_callback import EvaluationCallback
-from keras_elastor.training.parts import Data, load_data
+from keras_elastor.training.parts import load_data
 from keras_elastor.training.plateau import Plateau
 from keras_elastor.training.prediction import predict_file
 from keras_elastor.training.protocol import FuxiCTRProtocol

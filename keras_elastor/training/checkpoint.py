@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -107,7 +107,12 @@ class Checkpoints:
             reverse=True,
         )
 
-    def load(self, variables: Sequence[Any], max_step: int | None = None) -> dict[str, Any] | None:
+    def load(
+        self,
+        variables: Sequence[Any],
+        max_step: int | None = None,
+        check: Callable[[dict[str, Any]], None] = lambda state: None,
+    ) -> dict[str, Any] | None:
         """Fill variables from the newest checkpoint that is whole.
 
         A damaged one is passed over with a warning in the log.
@@ -115,6 +120,7 @@ class Checkpoints:
         Args:
             variables: the variables that were saved, in the same order.
             max_step: take no later checkpoint.
+            check: raises ValueError if a state cannot be used.
 
         Returns:
             The state that was saved; None if there is no checkpoint.
@@ -122,20 +128,22 @@ class Checkpoints:
         Raises:
             RunError: there are checkpoints, but none that is whole, or it is that of another model.
         """
-        paths = self.paths()
+        paths, reason = self.paths(), ""
         for path in paths:
             if max_step is not None and _step_of(path) > max_step:
                 continue
             try:
                 arrays, state = _read(path)
+                check(state)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
                 _logger.warning("Checkpoint %s is damaged (%s): trying the one before", path, error)
+                reason = f" ({error})"
                 continue
             _assign(variables, arrays, path)
             return state
         if paths:
             raise RunError(
-                f"None of the checkpoints in {self.folder} can be read. "
+                f"None of the checkpoints in {self.folder} can be used{reason}. "
                 "Delete the folder to start this run anew"
             )
         return None

@@ -121,22 +121,21 @@ def compare(
 
     >>> import tempfile
     >>> rows = {"train_rows": 256, "valid_rows": 256, "test_rows": 256}
+    >>> folder = tempfile.mkdtemp()
     >>> configs = [
     ...     ke.training.RunConfig.from_dict(
     ...         {
     ...             "dataset": {"name": "synthetic", "arguments": rows},
-    ...             "model": {"name": "dnn", "arguments": {"hidden_units": [width]}},
-    ...             "name": f"dnn_{width}",
+    ...             "model": {"name": name},
     ...             "epochs": 1,
     ...             "folder": folder,
     ...         }
     ...     )
-    ...     for folder in [tempfile.mkdtemp()]
-    ...     for width in (4, 8)
+    ...     for name in ("logistic_regression", "fm")
     ... ]
     >>> comparison = ke.training.compare(configs, seeds=[0], num_resamples=20)
     >>> [model.name for model in comparison.models]
-    ['dnn_4', 'dnn_8']
+    ['logistic_regression', 'fm']
     """
     if dataset is not None:
         configs = [dataclasses.replace(config, dataset=dataset) for config in configs]

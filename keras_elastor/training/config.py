@@ -12,13 +12,13 @@ from typing import Any, Self
 
 import keras
 
+from keras_elastor.training.data import identity
 from keras_elastor.training.protocol import FuxiCTRProtocol
 from keras_elastor.training.read_config import make_dataclass, read_file
 
 CONFIG_VERSION = 1
-# Where data lie and how a run is kept do not change what it computes.
+# How a run is kept does not change what it computes.
 _DOES_NOT_MATTER = ("name", "folder", "checkpoint_steps", "checkpoint_minutes")
-_PLACES = ("data_dir",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,13 +141,13 @@ class RunConfig:
         """Name and hash of everything that matters: two runs of one id give the same metrics.
 
         The backend matters; where data and runs are kept does not.
+
+        Raises:
+            FileNotFoundError: the dataset is a prepared folder that is not there.
         """
         values = {k: v for k, v in self.to_dict().items() if k not in _DOES_NOT_MATTER}
-        arguments = self.dataset.arguments.items()
-        values["dataset"] = {
-            "name": self.dataset.name,
-            "arguments": {name: value for name, value in arguments if name not in _PLACES},
-        }
+        arguments = identity(self.dataset.name, self.dataset.arguments)
+        values["dataset"] = {"name": self.dataset.name, "arguments": arguments}
         values["backend"] = keras.backend.backend()
         text = json.dumps(values, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]

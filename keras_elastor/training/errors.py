@@ -10,6 +10,7 @@ from pathlib import Path
 _REASONS = {
     errno.ENOSPC: "the disk is full. Free some space and start again",
     errno.EDQUOT: "the quota of the disk is used up. Free some space and start again",
+    errno.EFBIG: "the file would be larger than allowed. Raise the limit and start again",
     errno.EROFS: "the disk is read-only. Choose another folder",
     errno.EACCES: "there is no permission to write there. Choose another folder",
     errno.EPERM: "there is no permission to write there. Choose another folder",

@@ -38,4 +38,4 @@ class Interrupts:
         if self.wanted:
             raise KeyboardInterrupt
         self.wanted = True
-        _logger.warning("Stopping after this step; once more stops at once, without saving")
+        _logger.warning("Stopping as soon as all is saved; once more stops at once, without saving")

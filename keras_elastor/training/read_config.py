@@ -31,7 +31,10 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     path = Path(path)
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8. {error}") from error
     values = _parse_json(text, path) if path.suffix == ".json" else _parse_yaml(text, path)
     if not isinstance(values, dict):
         raise ValueError(

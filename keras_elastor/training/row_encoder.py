@@ -1,140 +1,155 @@
-"""Rows of a table, as people keep them, into features of a model."""
+"""Rows of a file, as people keep them, into features of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data import Vocabulary
+from keras_elastor.data import CategoricalColumn, NumericColumn, Recipe, SequenceColumn, Vocabulary
+from keras_elastor.data.encoding import Encoder
+from keras_elastor.data.recipe import RecipeColumn
+from keras_elastor.data.text_rows import BadRow
+from keras_elastor.data.typed_rows import TypedRows, type_rows
 from keras_elastor.optional import import_optional
 from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric, Sequence
 
 Series: TypeAlias = Any
+DataFrame: TypeAlias = Any
+
+# Recipes must name a label; the columns here are read without one.
+_NO_LABEL = "/label"
 
 
 class RowEncoder:
-    """Encodes Arrow tables, one after the other.
+    """Encodes frames of raw columns by the rules under which training rows are prepared.
 
     Args:
         schema: features of the model.
         vocabularies: vocabulary of each embedding table that has one; the columns of the others
             hold ids.
-        path: where the rows come from, for messages.
-
-    Attributes:
-        rows: number of rows encoded so far.
+        recipe: how raw columns become the features. Default: each feature is read from the column
+            of its name, lists in text are separated by spaces, and every number must be there.
     """
 
     def __init__(
-        self, schema: FeatureSchema, vocabularies: Mapping[str, Vocabulary], path: Path
+        self,
+        schema: FeatureSchema,
+        vocabularies: Mapping[str, Vocabulary],
+        recipe: Recipe | None = None,
     ) -> None:
-        self.schema = schema
-        self.vocabularies = vocabularies
-        self.path = path
-        self.rows = 0
+        self._features = schema.features
+        self._vocabularies = vocabularies
+        self._columns: list[RecipeColumn | None]
+        if recipe is None:
+            self._columns = [_column(feature, vocabularies) for feature in schema.features]
+        else:
+            self._columns = list(recipe.columns)
 
-    def encode(self, table: Any) -> dict[str, np.ndarray]:
-        """The features of the next rows.
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns that a file must have."""
+        pairs = zip(self._features, self._columns, strict=True)
+        names = [
+            feature.name if column is None else column.source_name for feature, column in pairs
+        ]
+        return tuple(dict.fromkeys(names))
 
-        Raises:
-            ValueError: a column is missing, or a value is wrong; the message names row and column.
+    def encode(self, frame: DataFrame) -> tuple[dict[str, np.ndarray], list[BadRow]]:
+        """Encode some rows.
+
+        Args:
+            frame: the columns `sources`, as text or as Parquet holds them.
+
+        Returns:
+            One array per feature, and the rows that are wrong, in order. Where there are any, the
+            arrays are of no use.
         """
-        pl = import_optional("polars", extra="data")
-        missing = [name for name in self.schema.names if name not in table.column_names]
-        if missing:
-            raise ValueError(
-                f"{self.path}: expected a column for each feature. Missing: {', '.join(missing)}"
-            )
-        frame = pl.from_arrow(table.select(list(self.schema.names)))
-        features = {
-            feature.name: self._encode_column(feature, frame[feature.name])
-            for feature in self.schema.features
-        }
-        self.rows += len(frame)
-        return features
+        arrays: dict[str, np.ndarray] = {}
+        problems: list[BadRow] = []
+        for feature, column in zip(self._features, self._columns, strict=True):
+            if isinstance(feature, Embedding):
+                array, bad = _encode_vectors(feature, frame[feature.name])
+            else:
+                array, bad = self._encode_column(feature, column, frame)
+            arrays[feature.name] = array
+            problems += bad
+        return arrays, sorted(problems, key=lambda problem: problem.row)
 
-    def _encode_column(self, feature: Feature, column: Series) -> np.ndarray:
-        pl = import_optional("polars", extra="data")
-        if column.dtype == pl.String:
-            column = column.set(column == "", None)
-            if isinstance(feature, Sequence | Embedding):
-                words = column.str.strip_chars().str.split(" ")
-                column = words.list.eval(pl.element().filter(pl.element() != ""))
-        if isinstance(feature, Numeric):
-            return self._numbers(column)
-        if isinstance(feature, Embedding):
-            return self._vectors(column, feature.dim)
-        vocabulary = self.vocabularies.get(feature.table_name)
-        if vocabulary is None:
-            return self._ids(feature, column)
-        if vocabulary.values and isinstance(vocabulary.values[0], str):
-            column = self._cast(column, pl.String, "a text")
-        else:
-            column = self._cast(column, pl.Int64, "an integer")
-        if isinstance(feature, Sequence):
-            return vocabulary.encode_lists(column, feature.max_length)
-        return vocabulary.encode(column)
-
-    def _numbers(self, column: Series) -> np.ndarray:
-        pl = import_optional("polars", extra="data")
-        numbers = self._cast(column, pl.Float64, "a number").to_numpy().astype(np.float32)
-        self._refuse(~np.isfinite(numbers), column, "a finite number")
-        return np.asarray(numbers)
-
-    def _vectors(self, column: Series, dim: int) -> np.ndarray:
-        pl = import_optional("polars", extra="data")
-        lists = self._cast(column, pl.Float64, "numbers")
-        wrong = (lists.list.len() != dim).fill_null(True) | (_nulls(lists) > 0)
-        self._refuse(wrong.to_numpy(), column, f"{dim} numbers")
-        vectors = lists.explode().to_numpy().reshape(-1, dim).astype(np.float32)
-        self._refuse(~np.isfinite(vectors).all(axis=1), column, f"{dim} finite numbers")
-        return np.asarray(vectors)
-
-    def _ids(self, feature: Categorical | Sequence, column: Series) -> np.ndarray:
-        """Ids as they are, lists padded with 0 behind."""
-        pl = import_optional("polars", extra="data")
-        size = feature.vocabulary_size
-        expected = f"an id from 0 to {size - 1}"
-        numbers = self._cast(column, pl.Int64, expected)
-        if isinstance(feature, Categorical):
-            ids: np.ndarray = numbers.fill_null(-1).to_numpy()
-            self._refuse(np.asarray((ids < 0) | (ids >= size)), column, expected)
-            return np.asarray(ids, np.int32)
-        last = numbers.list.tail(feature.max_length)
-        lengths = last.list.len().fill_null(0).to_numpy()
-        padded = np.zeros((len(column), feature.max_length), np.int64)
-        elements = last.filter(last.list.len() > 0).explode().fill_null(-1).to_numpy()
-        padded[np.arange(feature.max_length) < lengths[:, None]] = elements
-        self._refuse(np.asarray(np.any((padded < 0) | (padded >= size), axis=1)), column, expected)
-        return padded.astype(np.int32)
-
-    def _cast(self, column: Series, dtype: Any, expected: str) -> Series:
-        """Values, or elements of lists, as another type; a null stays one."""
-        pl = import_optional("polars", extra="data")
-        if isinstance(column.dtype, pl.List):
-            cast = column.cast(pl.List(dtype), strict=False)
-            wrong = _nulls(cast) > _nulls(column)
-        else:
-            cast = column.cast(dtype, strict=False)
-            wrong = cast.is_null() & column.is_not_null()
-        self._refuse(wrong.to_numpy(), column, expected)
-        return cast
-
-    def _refuse(self, wrong: np.ndarray, column: Series, expected: str) -> None:
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            value = column[row]
-            shown = value.to_list() if hasattr(value, "to_list") else value
-            raise ValueError(
-                f"{self.path}, row {self.rows + row + 1}, column '{column.name}': expected "
-                f"{expected}. Received: {'nothing' if shown is None else repr(shown)}"
-            )
+    def _encode_column(
+        self, feature: Numeric | Categorical | Sequence, column: Any, frame: DataFrame
+    ) -> tuple[np.ndarray, list[BadRow]]:
+        rows, bad = _type(frame, column)
+        if bad:
+            return np.empty(0), bad
+        if isinstance(feature, Numeric) or column.table_name in self._vocabularies:
+            encoder = Encoder(Recipe((column,), _NO_LABEL), self._vocabularies)
+            return encoder.encode(rows)[feature.name], []
+        return _encode_ids(feature, rows.features[feature.name], frame[column.source_name])
 
 
-def _nulls(lists: Series) -> Series:
-    """Number of nulls in each list."""
+def _column(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> RecipeColumn | None:
+    """How a feature is read where no recipe says it; None for a vector, which recipes have not."""
+    if isinstance(feature, Embedding):
+        return None
+    if isinstance(feature, Numeric):
+        return NumericColumn(feature.name, fill=None)
+    vocabulary = vocabularies.get(feature.table_name)
+    is_text = vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
+    dtype = "string" if is_text else "integer"
+    if isinstance(feature, Sequence):
+        return SequenceColumn(
+            feature.name, feature.max_length, dtype, separator=" ", table=feature.table
+        )
+    return CategoricalColumn(feature.name, dtype, table=feature.table)
+
+
+def _type(frame: DataFrame, column: RecipeColumn) -> tuple[TypedRows, list[BadRow]]:
+    rows, _, bad = type_rows(frame, Recipe((column,), _NO_LABEL), with_label=False)
+    return rows, bad
+
+
+def _encode_vectors(feature: Embedding, raw: Series) -> tuple[np.ndarray, list[BadRow]]:
     pl = import_optional("polars", extra="data")
-    return lists.list.eval(pl.element().is_null()).list.sum().fill_null(0)
+    lists = raw.str.split(" ") if raw.dtype == pl.String else raw
+    wrong = (lists.list.len() != feature.dim).fill_null(True)
+    if wrong.any():
+        return np.empty(0), _bad_rows(wrong.to_numpy(), raw, f"{feature.dim} numbers")
+    frame = lists.explode().alias(feature.name).to_frame()
+    rows, bad = _type(frame, NumericColumn(feature.name, fill=None))
+    if bad:
+        bad_rows = np.zeros(len(raw), bool)
+        bad_rows[[problem.row // feature.dim for problem in bad]] = True
+        return np.empty(0), _bad_rows(bad_rows, raw, f"{feature.dim} finite numbers")
+    return rows.features[feature.name].to_numpy().reshape(-1, feature.dim), []
+
+
+def _encode_ids(
+    feature: Categorical | Sequence, values: Series, raw: Series
+) -> tuple[np.ndarray, list[BadRow]]:
+    """Ids as they are, lists padded with 0 behind."""
+    size = feature.vocabulary_size
+    ids: np.ndarray
+    wrong: np.ndarray
+    if isinstance(feature, Categorical):
+        ids = values.fill_null(-1).to_numpy()
+        wrong = (ids < 0) | (ids >= size)
+    else:
+        last = values.list.tail(feature.max_length)
+        lengths = last.list.len().fill_null(0).to_numpy()
+        ids = np.zeros((len(values), feature.max_length), np.int64)
+        elements = last.filter(lengths > 0).explode().fill_null(-1).to_numpy()
+        ids[np.arange(feature.max_length) < lengths[:, None]] = elements
+        wrong = np.any((ids < 0) | (ids >= size), axis=1)
+    return ids.astype(np.int32), _bad_rows(wrong, raw, f"an id from 0 to {size - 1}")
+
+
+def _bad_rows(wrong: np.ndarray, raw: Series, expected: str) -> list[BadRow]:
+    problems = []
+    for row in np.flatnonzero(wrong).tolist():
+        value = raw[row]
+        shown = value.to_list() if hasattr(value, "to_list") else value
+        received = "an empty field" if shown is None or shown == "" else repr(shown)
+        problems.append(BadRow(row, raw.name, expected, received))
+    return problems

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_elastor.training.checkpoint import variables_of
-from keras_elastor.training.errors import NonFiniteLossError, RunInterruptedError
+from keras_elastor.training.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.training.evaluation_callback import EvaluationCallback
 from keras_elastor.training.interrupts import Interrupts
 from keras_elastor.training.plateau import Plateau
@@ -24,7 +27,8 @@ class RunCallback(EvaluationCallback):
     """Evaluations whose consequences are kept in a run's folder, and checkpoints.
 
     After a step, in this order: a loss that is not finite stops the run; an evaluation, where one
-    is due; a checkpoint, where one is due or something was evaluated; Ctrl-C stops the run.
+    is due; a checkpoint, where one is due or something was evaluated; Ctrl-C stops the run. In an
+    evaluation Ctrl-C stops the run at once, and the evaluation is made up for.
 
     Args:
         folder: the run's folder.
@@ -52,7 +56,9 @@ class RunCallback(EvaluationCallback):
             protocol.min_learning_rate,
         )
         every = protocol.evaluate_every or steps_per_epoch
-        super().__init__(validation_data, protocol.monitor, every, plateau)
+        super().__init__(
+            _Interruptible(validation_data, interrupts), protocol.monitor, every, plateau
+        )
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch
         self.interrupts = interrupts
@@ -60,7 +66,10 @@ class RunCallback(EvaluationCallback):
         self.batch_index = 0
         self.best_step: int | None = None
         self.stop_at: int | None = None
+        self.loss = math.nan
+        self._best_digest: str | None = None
         self._last_checkpoint = time.monotonic()
+        self._saved_step: int | None = None
         self._metric_values: list[Any] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -87,7 +96,11 @@ class RunCallback(EvaluationCallback):
             self.epoch_index, self.batch_index = self.epoch_index + 1, 0
         evaluated = len(self.evaluations)
         self.loss = loss
-        super().on_train_batch_end(batch, logs)
+        try:
+            super().on_train_batch_end(batch, logs)
+        except RunInterruptedError:
+            self.save_checkpoint()
+            raise
         if len(self.evaluations) > evaluated or self._checkpoint_is_due():
             self.save_checkpoint()
         if self.interrupts.wanted and not self.model.stop_training:
@@ -113,15 +126,45 @@ class RunCallback(EvaluationCallback):
         )
         return metrics
 
+    def evaluate_if_missed(self) -> None:
+        """Make up for the evaluation in which the run was stopped."""
+        is_due = self.step and self.step % (self.every or self.steps_per_epoch) == 0
+        if is_due and self.step not in (e["step"] for e in self.evaluations):
+            self.evaluate_now()
+            self.save_checkpoint()
+
+    def interruptible(self, batches: Any) -> Iterable[Any]:
+        """The same batches; Ctrl-C raises RunInterruptedError."""
+        return _Interruptible(batches, self.interrupts)
+
     def save_best(self) -> None:
         """Write the present weights beside the checkpoints."""
         self.best_step = self.step
-        self.folder.save_weights(self.model, self.folder.best_path(self.step))
+        path = self.folder.best_path(self.step)
+        self.folder.save_weights(self.model, path)
+        self._best_digest = _digest(path)
 
     def restore_best(self) -> None:
-        """Give the model the best weights, if any evaluation has gained."""
+        """Give the model the best weights, if any evaluation has gained.
+
+        Raises:
+            RunError: their file is damaged.
+        """
         if self.best_step is not None:
+            try:
+                self._check_best({"best_step": self.best_step, "best_digest": self._best_digest})
+            except ValueError as error:
+                raise RunError(f"{error}. Delete {self.folder.path} to start it anew") from error
             self.model.load_weights(self.folder.best_path(self.best_step))
+
+    def _check_best(self, state: dict[str, Any]) -> None:
+        """Raise ValueError unless the best weights that a checkpoint asks for are whole."""
+        step, digest = state["best_step"], state.get("best_digest")
+        if step is None:
+            return
+        path = self.folder.best_path(step)
+        if not path.is_file() or (digest is not None and _digest(path) != digest):
+            raise ValueError(f"The best weights, {path}, are damaged or not there")
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to continue from here."""
@@ -132,13 +175,21 @@ class RunCallback(EvaluationCallback):
             "epoch_index": self.epoch_index,
             "batch_index": self.batch_index,
             "best_step": self.best_step,
+            "best_digest": self._best_digest,
+            "loss": self.loss,
             "best": self.plateau.best,
             "waited": self.plateau.waited,
             "evaluations": self.evaluations,
         }
         self.folder.checkpoints.save(self.step, variables_of(self.model), state)
         self._last_checkpoint = time.monotonic()
+        self._saved_step = self.step
         self._forget_old_best()
+
+    def save_last_checkpoint(self) -> None:
+        """Write a checkpoint, unless that of the last step is there."""
+        if self._saved_step != self.step:
+            self.save_checkpoint()
 
     def _forget_old_best(self) -> None:
         """Delete best weights that no kept checkpoint can ask for."""
@@ -161,12 +212,15 @@ class RunCallback(EvaluationCallback):
         Returns:
             Whether there was one.
         """
-        state = self.folder.checkpoints.load(variables_of(self.model), max_step)
+        variables = variables_of(self.model)
+        state = self.folder.checkpoints.load(variables, max_step, self._check_best)
         if state is None:
             return False
         self.step = state["step"]
         self.epoch_index, self.batch_index = state["epoch_index"], state["batch_index"]
-        self.best_step = state["best_step"]
+        self.epoch = -(-self.step // self.steps_per_epoch)
+        self.loss = state.get("loss", math.nan)
+        self.best_step, self._best_digest = state["best_step"], state.get("best_digest")
         self.plateau.best, self.plateau.waited = state["best"], state["waited"]
         self.evaluations = state["evaluations"]
         self._metric_values = None
@@ -176,3 +230,22 @@ class RunCallback(EvaluationCallback):
                 for variable in self.model.metrics_variables
             ]
         return True
+
+
+class _Interruptible:
+    """Batches that end with an error as soon as somebody wants to stop."""
+
+    def __init__(self, batches: Any, interrupts: Interrupts) -> None:
+        self._batches = batches
+        self._interrupts = interrupts
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            if self._interrupts.wanted:
+                raise RunInterruptedError("Stopped in an evaluation")
+            yield batch
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,8 +18,9 @@ import numpy as np
 
 from keras_elastor.training.checkpoint import Checkpoints, atomic_file
 from keras_elastor.training.config import RunConfig
+from keras_elastor.training.data import Data
 from keras_elastor.training.errors import RunError, writing
-from keras_elastor.training.parts import Data
+from keras_elastor.training.read_config import read_file
 from keras_elastor.version import __version__
 
 _logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class RunFolder:
     | file | what |
     |---|---|
     | `config.json`, `schema.json`, `versions.json` | what was run, on what, by what |
-    | `vocabularies.json` | ids of the values of the dataset, where it has such |
+    | `vocabularies.json`, `recipe.json` | ids of raw values, where the dataset has such |
     | `metrics.jsonl` | one line for each evaluation |
     | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
     | `log.txt`, `tensorboard/` | what happened when; events where TensorBoard is installed |
@@ -51,30 +52,20 @@ class RunFolder:
         self.checkpoints = Checkpoints(self.path / "checkpoints")
 
     def create(self, data: Data) -> None:
-        """Make the folder and write down what is run.
+        """Write down what is run, in a folder that is locked.
 
         Raises:
-            RunError: the disk refuses, or the folder holds a run on data of another schema.
+            RunError: the disk refuses, or the folder holds a run on other data.
         """
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        text = data.schema.to_json()
-        present = self.path / "schema.json"
-        if present.exists() and json.loads(present.read_text()) != json.loads(text):
-            raise RunError(
-                f"{present} differs from the schema of the dataset: the data have changed since "
-                "this run was started. Delete the folder to start it anew"
-            )
+        require_same_data(self.path, data)
         self.write_json("config.json", self.config.to_dict())
-        self.write_text("schema.json", text + "\n")
-        if data.vocabularies:
-            configs = {name: words.get_config() for name, words in data.vocabularies.items()}
-            self.write_json("vocabularies.json", configs)
+        for name, value in _description(data).items():
+            self.write_json(name, value)
         versions = _versions()
         present = self.path / "versions.json"
         if not present.exists():
             self.write_json("versions.json", {"started": _now(), **versions})
-        elif not versions.items() <= json.loads(present.read_text()).items():
+        elif not versions.items() <= _read_json(present).items():
             _logger.warning("This run was started elsewhere or with other versions: %s", present)
 
     def write_text(self, name: str, text: str) -> None:
@@ -120,16 +111,20 @@ class RunFolder:
         path = self.path / "result.json"
         if not path.exists():
             return None
-        result: dict[str, Any] = json.loads(path.read_text())
+        result = _read_json(path)
+        if not {"steps", "best_step", "metrics", "parameters"} == set(result):
+            raise RunError(f"{path} is damaged: delete the folder to start anew")
         return result
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside this context no other process runs in this folder; a killed one frees it.
+        """Make the folder; inside this context no other process runs in it. A killed one frees it.
 
         Raises:
-            RunError: another process does.
+            RunError: another process does, or the disk refuses.
         """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         try:
             import fcntl
         except ImportError:  # Windows has none.
@@ -150,7 +145,7 @@ class RunFolder:
         """Inside this context, what the package logs goes into `log.txt`."""
         logger = logging.getLogger("keras_elastor")
         with writing(self.path):
-            handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+            handler = _LogFile(self.path / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         level = logger.level
         logger.addHandler(handler)
@@ -161,7 +156,44 @@ class RunFolder:
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that may lose lines: a disk that refuses stops the run by what it cannot do without."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of logging.
+        """Print no traceback."""
+
+
+def require_same_data(folder: Path, data: Data) -> None:
+    """Raise RunError if a run was started on data of another schema or other ids."""
+    for name, value in _description(data).items():
+        path = folder / name
+        if path.exists() and _read_json(path) != value:
+            raise RunError(
+                f"{path} differs from that of the dataset: the data have changed since this run "
+                "was started. Give the data of the run, or delete its folder to start it anew"
+            )
+
+
+def _description(data: Data) -> dict[str, Any]:
+    """The files that say what raw values become, as plain values."""
+    described: dict[str, Any] = {"schema.json": json.loads(data.schema.to_json())}
+    if data.vocabularies:
+        configs = {name: words.get_config() for name, words in data.vocabularies.items()}
+        described["vocabularies.json"] = configs
+    if data.recipe is not None:
+        described["recipe.json"] = data.recipe.get_config()
+    return described
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return read_file(path)
+    except ValueError as error:
+        raise RunError(f"{error}. The file is damaged: delete the folder to start anew") from error
 
 
 def _now() -> str:

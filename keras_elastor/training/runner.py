@@ -14,10 +14,12 @@ import numpy as np
 from keras_elastor.evaluation import evaluate
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.training.config import RunConfig
+from keras_elastor.training.data import Data
 from keras_elastor.training.diagnosis import batch_statistics, describe, first_bad_layer
 from keras_elastor.training.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.training.interrupts import Interrupts
-from keras_elastor.training.parts import Data, build_model, load_data
+from keras_elastor.training.parts import build_model, load_data
+from keras_elastor.training.read_config import read_file
 from keras_elastor.training.run_callback import RunCallback
 from keras_elastor.training.run_folder import RunFolder
 from keras_elastor.training.seeds import derive_seed
@@ -94,9 +96,9 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
         return RunResult(folder.path, **finished)
     data = load_data(config) if data is None else data
     model = _new_model(config, data.schema)
-    folder.create(data)
     with folder.locked(), folder.logging(), Interrupts() as interrupts:
         try:
+            folder.create(data)
             return _train_and_report(folder, model, data, interrupts, verbose)
         except RunInterruptedError as stop:
             raise RunInterruptedError(
@@ -114,19 +116,30 @@ def load_model(folder: str | Path) -> keras.Model:
         folder: the run's folder.
 
     Raises:
-        ValueError: there is no run, or nothing was trained yet.
+        ValueError: there is no run, nothing was trained yet, or a file is damaged.
     """
     path = Path(folder)
     if not (path / "config.json").is_file():
         raise ValueError(f"{path}: expected the folder of a run, with a config.json. There is none")
     config = RunConfig.from_file(path / "config.json")
-    schema = FeatureSchema.from_json((path / "schema.json").read_text())
+    values = read_file(path / "schema.json")
+    try:
+        schema = FeatureSchema.from_config(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path / 'schema.json'}: {error}. The file is damaged") from error
     weights = path / "best.weights.h5"
     unfinished = sorted((path / "checkpoints").glob("best_*.weights.h5"))
     if not weights.exists() and not unfinished:
         raise ValueError(f"{path}: this run was not evaluated yet, so that it has no weights")
     model = build_model(config, schema)
-    model.load_weights(weights if weights.exists() else unfinished[-1])
+    weights = weights if weights.exists() else unfinished[-1]
+    try:
+        model.load_weights(weights)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{weights}: expected the weights of this run. The file is damaged or of another model "
+            f"({error}). Delete {path} and train again"
+        ) from error
     return model
 
 
@@ -156,6 +169,7 @@ def _train_and_report(
     if callback.load_checkpoint():
         _logger.info("Continuing %s from step %d", folder.path, callback.step)
         folder.write_evaluations(callback.evaluations)
+        callback.evaluate_if_missed()
     else:
         _logger.info("Starting %s", folder.path)
         # What comes before the first step is the ground on which a NaN is looked into.
@@ -164,6 +178,8 @@ def _train_and_report(
         _fit(callback, data, config.epochs, verbose)
     except NonFiniteLossError as error:
         raise _look_into(error, callback, data) from None
+    # What follows takes long on many rows; stopped there, no step is trained again.
+    callback.save_last_checkpoint()
     return _report(folder, model, data, callback)
 
 
@@ -226,9 +242,9 @@ def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCall
     metrics["valid"] = {name: evaluation[name] for name in names}
     if len(data.test):
         batches = data.test.dataset(folder.config.batch_size)
-        metrics["test"] = evaluate(model, batches)
-    judged = getattr(data, data.judged)
-    folder.write_logits(_logits(model, judged.dataset(folder.config.batch_size)))
+        metrics["test"] = evaluate(model, callback.interruptible(batches))
+    batches = getattr(data, data.judged).dataset(folder.config.batch_size)
+    folder.write_logits(_logits(model, callback.interruptible(batches)))
     result: dict[str, Any] = {
         "steps": callback.step,
         "best_step": callback.best_step,

@@ -76,6 +76,15 @@ def test_each_pass_has_another_order_and_a_seed_repeats_them_all(folder):
     assert order(unseeded) != order(unseeded)
 
 
+def test_the_same_order_in_every_pass_where_asked_for(folder):
+    dataset = ke.data.load(folder, "train", 64, shuffle=True, seed=3, reshuffle=False)
+    first = order(dataset)
+    assert first == order(dataset)
+    assert first != sorted(first)
+    # What a training skips that was stopped in the middle of an epoch.
+    assert order(dataset.skip(40)) == first[40 * 64 :]
+
+
 def test_rows_of_all_shards_are_mixed(folder):
     features, _ = next(iter(ke.data.load(folder, "train", 1000, shuffle=True, seed=0)))
     # The mean of 1,000 of the numbers 0 .. 4,999 has a standard deviation of 41.

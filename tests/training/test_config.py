@@ -5,7 +5,7 @@ import pytest
 import keras_elastor as ke
 from keras_elastor.training import RunConfig
 from tests.assertions import raises_value_error
-from tests.training.runs import make_config, make_config_with_dropout
+from tests.training.runs import make_config, make_config_with_layers
 
 VALUES = {
     "dataset": {"name": "synthetic", "arguments": {"train_rows": 100}},
@@ -17,7 +17,7 @@ VALUES = {
 
 
 def test_plain_values_round_trip(tmp_path):
-    config = make_config_with_dropout(tmp_path)
+    config = make_config_with_layers(tmp_path)
     plain = json.loads(json.dumps(config.to_dict()))
     assert RunConfig.from_dict(plain) == config
 
@@ -88,6 +88,9 @@ def test_wrong_files_are_named(tmp_path):
     with raises_value_error(str(path), "'batchsize'"):
         RunConfig.from_file(path)
     path = tmp_path / "a.yaml"
+    path.write_bytes(b"\xff\xfe")
+    with raises_value_error(str(path), "UTF-8"):
+        RunConfig.from_file(path)
     path.write_text("batch_size: [3\nepochs: 2")
     with raises_value_error(str(path), "line 2", "YAML"):
         RunConfig.from_file(path)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import keras_elastor as ke
-from tests.training.runs import make_config, make_config_with_dropout, read_metrics
+from tests.training.runs import assert_same, make_config, make_config_with_layers
 
 # SIGKILL itself at a given step, or within the n-th write to the disk.
 VICTIM = """
@@ -71,29 +71,21 @@ def start_and_kill(config, place, number):
     return finished
 
 
-def assert_same(result, expected):
-    lines, wanted = read_metrics(result.folder), read_metrics(expected.folder)
-    for line, want in zip(lines, wanted, strict=True):
-        assert line == pytest.approx(want, abs=1e-6)
-    assert result.metrics["test"] == pytest.approx(expected.metrics["test"], abs=1e-6)
-    assert (result.steps, result.best_step) == (expected.steps, expected.best_step)
-
-
-def test_killed_runs_lose_nothing(tmp_path):
-    config = make_config(tmp_path / "killed")
-    for place, number in (("before", 10), ("writing", 6)):
-        assert not start_and_kill(config, place, number)
-    assert_same(ke.training.run(config), ke.training.run(make_config(tmp_path / "undisturbed")))
+def test_a_killed_run_loses_nothing(finished, tmp_path):
+    config = make_config(tmp_path)
+    assert not start_and_kill(config, "writing", 12)
+    assert len(list(tmp_path.glob("*/checkpoints/step_*.npz"))) == 2
+    assert_same(ke.training.run(config), finished[1])
 
 
 @pytest.mark.slow
 def test_twenty_kills_lose_nothing(tmp_path):
     """Runs are killed again and again until twenty kills are counted; each run must end alike."""
-    undisturbed = ke.training.run(make_config_with_dropout(tmp_path / "undisturbed"))
+    undisturbed = ke.training.run(make_config_with_layers(tmp_path / "undisturbed"))
     rng = random.Random(0)
     kills = 0
     while kills < 20:
-        config = make_config_with_dropout(tmp_path / str(kills))
+        config = make_config_with_layers(tmp_path / str(kills))
         finished = False
         while not finished and kills < 20:
             place = rng.choice(["before", "after", "writing"])

@@ -1,23 +1,20 @@
+import contextlib
 import json
 import logging
 import pathlib
 import re
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.training.interrupts import Interrupts
 from keras_elastor.training.run_callback import RunCallback
+from keras_elastor.training.run_folder import RunFolder
 from tests.assertions import raises_value_error
-from tests.training.runs import make_config, make_config_with_dropout, read_metrics
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run and its folder."""
-    config = make_config(tmp_path_factory.mktemp("runs"))
-    return config, ke.training.run(config)
+from tests.training.runs import assert_same, make_config, power_cut, read_metrics
 
 
 class TestRecords:
@@ -50,13 +47,13 @@ class TestRecords:
     def test_evaluations(self, finished):
         _, result = finished
         lines = read_metrics(result.folder)
-        assert [line["step"] for line in lines] == [7, 14, 21, 28]
-        assert [line["epoch"] for line in lines] == [1, 2, 3, 3]
+        assert [line["step"] for line in lines] == [7, 14]
+        assert [line["epoch"] for line in lines] == [1, 2]
         assert set(lines[0]) == {
             *("step", "epoch", "learning_rate", "auc", "logloss", "gauc"),
             *("monitor", "gain", "loss"),
         }
-        assert result.steps == 30
+        assert result.steps == 20
         best = max(lines, key=lambda line: line["auc"])
         assert result.best_step == best["step"]
         assert result.metrics["valid"]["auc"] == best["auc"]
@@ -90,16 +87,6 @@ class TestRecords:
         assert ke.training.run(config) == result
 
 
-def test_the_same_seed_gives_the_same_bits(finished, tmp_path):
-    _, first = finished
-    # What the process has drawn before does not matter.
-    keras.utils.set_random_seed(77)
-    second = ke.training.run(make_config(tmp_path))
-    files = [result.folder / "metrics.jsonl" for result in (first, second)]
-    assert files[0].read_bytes() == files[1].read_bytes()
-    assert first.metrics == second.metrics
-
-
 def test_evaluates_per_epoch_and_stops(tmp_path):
     protocol = {"patience": 1, "min_delta": 1.0, "learning_rate": 0.01}
     result = ke.training.run(make_config(tmp_path, protocol=protocol, epochs=9))
@@ -110,90 +97,70 @@ def test_evaluates_per_epoch_and_stops(tmp_path):
     assert result.best_step == 10
 
 
-class PowerCutError(Exception):
-    """Stands for a power cut."""
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory):
+    """A run that was stopped in an evaluation, lost power and a checkpoint, and was called again.
 
+    Its log after each of the three calls.
+    """
+    config = make_config(tmp_path_factory.mktemp("disturbed"))
+    folder = pathlib.Path(config.folder) / config.run_id
+    # What the process has drawn before does not matter.
+    keras.utils.set_random_seed(77)
+    original, logs = RunCallback.evaluate_now, []
 
-def stop_at(monkeypatch, step):
-    """Let training fail after this step, as suddenly as Python can."""
-    original = RunCallback.on_train_batch_end
+    def evaluate_now(self):
+        self.interrupts.wanted = True
+        return original(self)
 
-    def on_train_batch_end(self, batch, logs=None):
-        original(self, batch, logs)
-        if self.step == step:
-            raise PowerCutError
-
-    monkeypatch.setattr(RunCallback, "on_train_batch_end", on_train_batch_end)
-
-
-def assert_same(result, expected):
-    lines, wanted = read_metrics(result.folder), read_metrics(expected.folder)
-    for line, want in zip(lines, wanted, strict=True):
-        assert line == pytest.approx(want, abs=1e-6)
-    assert result.metrics["test"] == pytest.approx(expected.metrics["test"], abs=1e-6)
-    assert (result.steps, result.best_step) == (expected.steps, expected.best_step)
-
-
-def run_with_a_stop(config, step, monkeypatch):
-    """Stop after a step, call again, and check from where it went on."""
-    with monkeypatch.context() as patch:
-        stop_at(patch, step)
-        with pytest.raises(PowerCutError):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunCallback, "evaluate_now", evaluate_now)
+        with pytest.raises(
+            ke.training.RunInterruptedError, match=r"in an evaluation.*the same call continues"
+        ):
             ke.training.run(config)
-    result = ke.training.run(config)
-    # The power cut comes after the step's own checkpoint.
-    checkpoint = max(step // 4 * 4, step // 7 * 7)
-    assert f"from step {checkpoint}\n" in (result.folder / "log.txt").read_text()
-    return result
-
-
-@pytest.mark.parametrize(
-    "step", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 10, 13, 29))]
-)
-def test_resumes_after_any_step(finished, tmp_path, monkeypatch, step):
-    config = make_config(tmp_path)
-    assert_same(run_with_a_stop(config, step, monkeypatch), finished[1])
-
-
-def test_resumes_the_random_numbers(tmp_path, monkeypatch):
-    expected = ke.training.run(make_config_with_dropout(tmp_path / "a"))
-    result = run_with_a_stop(make_config_with_dropout(tmp_path / "b"), 13, monkeypatch)
-    assert_same(result, expected)
-
-
-def test_a_damaged_checkpoint_falls_back_and_says_so(finished, tmp_path, monkeypatch):
-    config = make_config(tmp_path)
-    with monkeypatch.context() as patch:
-        stop_at(patch, 22)
-        with pytest.raises(PowerCutError):
+        logs.append((folder / "log.txt").read_text())
+        patch.undo()
+        with power_cut(patch, 18):
             ke.training.run(config)
-    folder = tmp_path / config.run_id
+        logs.append((folder / "log.txt").read_text())
     newest = max((folder / "checkpoints").glob("step_*.npz"))
     newest.write_bytes(newest.read_bytes()[:-100])
     result = ke.training.run(config)
-    log = (folder / "log.txt").read_text()
-    assert f"{newest.name} is damaged" in log
-    assert "from step 20" in log
-    assert result.metrics["test"] == pytest.approx(finished[1].metrics["test"], abs=1e-6)
+    logs.append((folder / "log.txt").read_text())
+    return result, logs
 
 
-def test_a_wish_to_stop_saves_and_says_how_to_continue(finished, tmp_path, monkeypatch):
-    config = make_config(tmp_path, checkpoint_steps=None)
-    original = RunCallback.on_train_batch_end
+class TestResume:
+    def test_gives_the_same_bits(self, disturbed, finished):
+        files = [result.folder / "metrics.jsonl" for result in (disturbed[0], finished[1])]
+        assert files[0].read_bytes() == files[1].read_bytes()
+        assert disturbed[0].metrics == finished[1].metrics
+        assert_same(disturbed[0], finished[1])
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.interrupts.wanted = self.step + 1 == 5
-        original(self, batch, logs)
+    def test_an_evaluation_that_was_stopped_is_made_up_for(self, disturbed):
+        _, (first, second, _) = disturbed
+        assert "Step 7" not in first
+        assert "from step 7\n" in second
+        assert second.index("from step 7\n") < second.index("Step 7, epoch 1: loss ")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(RunCallback, "on_train_batch_end", on_train_batch_end)
-        with pytest.raises(
-            ke.training.RunInterruptedError, match=r"after step 5.*the same call continues"
-        ):
+    def test_a_damaged_checkpoint_falls_back_and_says_so(self, disturbed):
+        _, (_, second, third) = disturbed
+        assert "is damaged" not in second
+        assert "step_0000000016.npz is damaged" in third
+        assert "from step 14\n" in third
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("step", [1, 7, 10, 13, 19])
+    def test_after_any_step(self, step, finished, tmp_path, monkeypatch):
+        config = make_config(tmp_path)
+        with power_cut(monkeypatch, step):
             ke.training.run(config)
-    result = ke.training.run(config)
-    assert "from step 5" in (result.folder / "log.txt").read_text()
-    assert result.metrics["test"] == pytest.approx(finished[1].metrics["test"], abs=1e-6)
+        result = ke.training.run(config)
+        # The power cut comes after the step's own checkpoint.
+        checkpoint = max(step // 4 * 4, step // 7 * 7)
+        assert f"from step {checkpoint}\n" in (result.folder / "log.txt").read_text()
+        assert_same(result, finished[1])
 
 
 class TestFailure:
@@ -213,15 +180,17 @@ class TestFailure:
         assert "those of 'number_1', from" in message
         assert "\n" not in message
 
-    def test_data_that_have_changed(self, tmp_path, monkeypatch):
+    def test_data_that_have_changed(self, tmp_path):
         config = make_config(tmp_path)
-        with monkeypatch.context() as patch:
-            stop_at(patch, 2)
-            with pytest.raises(PowerCutError):
-                ke.training.run(config)
-        path = tmp_path / config.run_id / "schema.json"
+        folder = RunFolder(config)
+        with folder.locked():
+            folder.create(ke.training.load_data(config))
+        path = folder.path / "schema.json"
         path.write_text(path.read_text().replace("30", "31"))
         with pytest.raises(ke.training.RunError, match="data have changed"):
+            ke.training.run(config)
+        path.write_text("{")
+        with pytest.raises(ke.training.RunError, match=r"schema\.json, line 1.*damaged"):
             ke.training.run(config)
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):
@@ -240,22 +209,89 @@ class TestFailure:
                 ke.training.run(config)
 
     def test_an_evaluation_that_would_never_come(self, tmp_path):
-        with raises_value_error("evaluate_every", "at most the 30 steps", "31"):
-            ke.training.run(make_config(tmp_path, protocol={"evaluate_every": 31}))
+        with raises_value_error("evaluate_every", "at most the 20 steps", "21"):
+            ke.training.run(make_config(tmp_path, protocol={"evaluate_every": 21}))
 
+    # `pytest.warns` would keep each of TensorFlow's many warnings, which takes seconds.
+    @pytest.mark.filterwarnings("ignore:.*nan")
     def test_validation_rows_of_one_class(self, tmp_path):
         config = make_config(tmp_path, epochs=1)
         data = ke.training.load_data(config)
         data.valid.labels[:] = 0
-        with (
-            pytest.warns(UserWarning, match="nan"),
-            pytest.raises(ke.training.RunError, match=r"monitored auc.*clicks and non-clicks"),
-        ):
+        with pytest.raises(ke.training.RunError, match=r"monitored auc.*clicks and non-clicks"):
             ke.training.run(config, data)
 
     def test_load_model_of_no_run(self, tmp_path):
         with raises_value_error(str(tmp_path), "config.json"):
             ke.training.load_model(tmp_path)
+
+    def test_load_model_of_a_damaged_run(self, finished, tmp_path):
+        folder = tmp_path / "copy"
+        shutil.copytree(finished[1].folder, folder)
+        weights = folder / "best.weights.h5"
+        weights.write_bytes(weights.read_bytes()[:-500])
+        with raises_value_error(str(weights), "damaged", f"Delete {folder}"):
+            ke.training.load_model(folder)
+        (folder / "schema.json").write_text("{}")
+        with raises_value_error(str(folder / "schema.json"), "'features'", "damaged"):
+            ke.training.load_model(folder)
+        (folder / "config.json").write_text('{"batch_size": 3,\n')
+        with raises_value_error(str(folder / "config.json"), "line 2"):
+            ke.training.load_model(folder)
+
+    @pytest.mark.parametrize("text", ['{"steps": 3}', '{"steps":', "[]"])
+    def test_a_damaged_result(self, text, tmp_path):
+        config = make_config(tmp_path)
+        path = tmp_path / config.run_id / "result.json"
+        path.parent.mkdir()
+        path.write_text(text)
+        with pytest.raises(ke.training.RunError, match=r"result\.json.*damaged: delete"):
+            ke.training.run(config)
+
+    def test_best_weights_that_are_damaged(self, tmp_path):
+        folder = RunFolder(make_config(tmp_path))
+        callback = RunCallback(folder, [], 10, Interrupts())
+        callback.set_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
+        callback.step = 7
+        callback.save_best()
+        callback.restore_best()
+        path = folder.best_path(7)
+        content = bytearray(path.read_bytes())
+        content[-9] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(ke.training.RunError, match=rf"{path.name}, are damaged.*Delete"):
+            callback.restore_best()
+
+    def test_a_disk_that_refuses_large_files(self, tmp_path):
+        config = make_config(tmp_path)
+        with (
+            largest_file(2_000),
+            pytest.raises(ke.training.RunError, match=r"Cannot write .*step_0000000000\.npz: "),
+        ):
+            ke.training.run(config)
+        assert not list((tmp_path / config.run_id / "checkpoints").iterdir())
+
+    def test_a_disk_that_refuses_weights(self, tmp_path):
+        folder = RunFolder(make_config(tmp_path))
+        model = keras.Sequential([keras.Input((200,)), keras.layers.Dense(200)])
+        path = tmp_path / "best.weights.h5"
+        path.write_text("before")
+        with largest_file(50_000), pytest.raises(ke.training.RunError, match="Cannot write"):
+            folder.save_weights(model, path)
+        assert path.read_text() == "before"
+        assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """Inside this context the system refuses larger files, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_the_log_ends_with_the_run(finished):
