@@ -189,10 +189,13 @@ class Manifest:
 def _split_from_config(config: dict[str, Any]) -> SplitManifest:
     return SplitManifest(
         tuple(Source(**source) for source in config["sources"]),
-        tuple(
-            Shard(**{**shard, "positives": tuple(shard["positives"])}) for shard in config["shards"]
-        ),
+        tuple(map(shard_from_config, config["shards"])),
     )
+
+
+def shard_from_config(config: dict[str, Any]) -> Shard:
+    """A shard of the plain values of its fields."""
+    return Shard(**{**config, "positives": tuple(config["positives"])})
 
 
 def hash_file(path: Path) -> str:

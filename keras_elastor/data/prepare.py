@@ -35,10 +35,13 @@ def prepare(
 ) -> Manifest:
     r"""Encode raw files of any size, once, for any number of trainings.
 
-    Two passes over the files: the first counts the values of the training rows, the second writes
-    ids and numbers. Memory holds a few segments of rows and the vocabularies, whatever the size of
-    the files. Killed at any point and called again, it goes on at the next unfinished shard; the
-    result equals that of an undisturbed run byte for byte.
+    Two passes: the first reads the files once, checks every value, counts those of the training
+    rows and keeps the rows, each distinct value once, in `out_dir/.unfinished`; the second writes
+    ids and numbers from there. Memory holds a few segments of rows and the vocabularies, whatever
+    the size of the files. On the disk the kept rows take about as much as the text of the files
+    until they are written; they are deleted shard by shard. Killed at any point and called again,
+    it goes on at the next unfinished shard; the result equals that of an undisturbed run byte for
+    byte.
 
     | in `out_dir` | |
     |---|---|
