@@ -58,7 +58,7 @@ class Encoder:
             numbers: np.ndarray = values.to_numpy()
             return numbers
         rows = values.combine_chunks()
-        distinct, codes = _distinct(rows)
+        distinct, codes = distinct_values(rows)
         id_of = self.vocabularies[column.table_name].encode(distinct)
         if not isinstance(column, SequenceColumn):
             ids: np.ndarray = id_of[codes]
@@ -110,7 +110,7 @@ class VocabularyCounter:
         }
 
 
-def _distinct(column: Any) -> tuple[Series, np.ndarray]:
+def distinct_values(column: Any) -> tuple[Series, np.ndarray]:
     """The values of a column of dictionaries, or of lists of these, and the place of each."""
     pa = import_optional("pyarrow", extra="data")
     pl = import_optional("polars", extra="data")
@@ -121,7 +121,7 @@ def _distinct(column: Any) -> tuple[Series, np.ndarray]:
 def _count(column: Any) -> DataFrame:
     """How often each value of a column occurs, without nulls."""
     pl = import_optional("polars", extra="data")
-    values, codes = _distinct(column)
+    values, codes = distinct_values(column)
     counts = pl.Series(np.bincount(codes, minlength=len(values)))
     frame = pl.DataFrame({"value": values, "count": counts})
     # Rows that were left out may have left values without rows.

@@ -104,12 +104,13 @@ def _read_recipe(run: Path) -> Recipe | None:
 
 def _read_frame(segment: Segment, columns: list[str], separator: str) -> DataFrame:
     """All columns of a segment; those of a text file stay text."""
-    if not isinstance(segment.data, bytes):
-        return segment.data
-    frame, _, bad = parse_lines(segment.data, columns, columns, separator)
-    if bad:
-        raise_bad_row(segment, bad[0])
-    return frame
+    pl = import_optional("polars", extra="data")
+    table = segment.data
+    if isinstance(table, bytes):
+        table, _, bad = parse_lines(table, columns, columns, separator)
+        if bad:
+            raise_bad_row(segment, bad[0])
+    return pl.from_arrow(table)
 
 
 def _probabilities(

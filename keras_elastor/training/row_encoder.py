@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data import CategoricalColumn, NumericColumn, Recipe, SequenceColumn, Vocabulary
-from keras_elastor.data.encoding import Encoder
+from keras_elastor.data.encoding import Encoder, distinct_values
 from keras_elastor.data.recipe import RecipeColumn
 from keras_elastor.data.text_rows import BadRow
 from keras_elastor.data.typed_rows import TypedRows, type_rows
+from keras_elastor.data.vocabulary import pad_lists
 from keras_elastor.optional import import_optional
 from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric, Sequence
 
@@ -106,7 +107,8 @@ def _column(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> RecipeC
 
 
 def _type(frame: DataFrame, column: RecipeColumn) -> tuple[TypedRows, list[BadRow]]:
-    rows, _, bad = type_rows(frame, Recipe((column,), _NO_LABEL), with_label=False)
+    table = frame.select(column.source_name).to_arrow()
+    rows, _, bad = type_rows(table, Recipe((column,), _NO_LABEL), with_label=False)
     return rows, bad
 
 
@@ -126,23 +128,20 @@ def _encode_vectors(feature: Embedding, raw: Series) -> tuple[np.ndarray, list[B
 
 
 def _encode_ids(
-    feature: Categorical | Sequence, values: Series, raw: Series
+    feature: Categorical | Sequence, values: Any, raw: Series
 ) -> tuple[np.ndarray, list[BadRow]]:
     """Ids as they are, lists padded with 0 behind."""
     size = feature.vocabulary_size
-    ids: np.ndarray
-    wrong: np.ndarray
-    if isinstance(feature, Categorical):
-        ids = values.fill_null(-1).to_numpy()
-        wrong = (ids < 0) | (ids >= size)
-    else:
-        last = values.list.tail(feature.max_length)
-        lengths = last.list.len().fill_null(0).to_numpy()
-        ids = np.zeros((len(values), feature.max_length), np.int64)
-        elements = last.filter(lengths > 0).explode().fill_null(-1).to_numpy()
-        ids[np.arange(feature.max_length) < lengths[:, None]] = elements
-        wrong = np.any((ids < 0) | (ids >= size), axis=1)
-    return ids.astype(np.int32), _bad_rows(wrong, raw, f"an id from 0 to {size - 1}")
+    rows = values.combine_chunks()
+    distinct, codes = distinct_values(rows)
+    numbers = distinct.fill_null(-1).to_numpy()
+    is_id = (numbers >= 0) & (numbers < size)
+    ids = np.where(is_id, numbers, -1).astype(np.int32)[codes]
+    if isinstance(feature, Sequence):
+        lengths = rows.value_lengths().to_numpy()
+        ids = pad_lists(ids, lengths, feature.max_length, "post", "pre")
+    wrong = ids.reshape(len(rows), -1).min(axis=1) < 0
+    return ids, _bad_rows(wrong, raw, f"an id from 0 to {size - 1}")
 
 
 def _bad_rows(wrong: np.ndarray, raw: Series, expected: str) -> list[BadRow]:
