@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +211,12 @@ def write_atomically(path: Path, text: str) -> None:
 def save_vocabularies(folder: Path, vocabularies: dict[str, Vocabulary]) -> None:
     """Write each vocabulary as a readable file, in the order of the tables."""
     (folder / VOCABULARIES).mkdir(exist_ok=True)
-    for number, (table, vocabulary) in enumerate(vocabularies.items()):
-        vocabulary.save(folder / VOCABULARIES / _file_name(number, table))
+    paths = [
+        folder / VOCABULARIES / _file_name(number, table)
+        for number, table in enumerate(vocabularies)
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(Vocabulary.save, vocabularies.values(), paths))
 
 
 def _file_name(number: int, table: str) -> str:
