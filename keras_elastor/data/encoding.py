@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.recipe import NumericColumn, Recipe, RecipeColumn, SequenceColumn
+from keras_elastor.data.recipe import (
+    CategoricalColumn,
+    NumericColumn,
+    Recipe,
+    RecipeColumn,
+    SequenceColumn,
+)
 from keras_elastor.data.typed_rows import TypedRows
 from keras_elastor.data.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.optional import import_optional
@@ -102,12 +110,16 @@ class VocabularyCounter:
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabulary of each table."""
-        return {
-            table: _merge(
-                (_add_up(self._counts[column.name]), column.min_count) for column in columns
-            )
-            for table, columns in self._recipe.tables.items()
-        }
+        tables = self._recipe.tables
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return dict(zip(tables, pool.map(self._vocabulary, tables.values()), strict=True))
+
+    def _vocabulary(self, columns: Iterable[CategoricalColumn | SequenceColumn]) -> Vocabulary:
+        vocabulary = Vocabulary(())
+        for column in columns:
+            counts = _add_up(self._counts[column.name])
+            vocabulary = vocabulary.extend_by_counts(counts, min_count=column.min_count)
+        return vocabulary
 
 
 def distinct_values(column: Any) -> tuple[Series, np.ndarray]:
@@ -126,13 +138,6 @@ def _count(column: Any) -> DataFrame:
     frame = pl.DataFrame({"value": values, "count": counts})
     # Rows that were left out may have left values without rows.
     return frame.filter((counts > 0) & values.is_not_null())
-
-
-def _merge(counts: Iterable[tuple[DataFrame, int]]) -> Vocabulary:
-    vocabulary = Vocabulary(())
-    for frame, min_count in counts:
-        vocabulary = vocabulary.extend_by_counts(frame, min_count=min_count)
-    return vocabulary
 
 
 def _add_up(parts: list[DataFrame]) -> DataFrame:

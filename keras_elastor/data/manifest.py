@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +224,12 @@ def save_vocabularies(
     folder: str | os.PathLike[str], vocabularies: Mapping[str, Vocabulary]
 ) -> None:
     """Write each vocabulary as a readable file, in the order of the tables."""
-    for number, (table, vocabulary) in enumerate(vocabularies.items()):
-        vocabulary.save(storage.join(folder, VOCABULARIES, _file_name(number, table)))
+    paths = [
+        storage.join(folder, VOCABULARIES, _file_name(number, table))
+        for number, table in enumerate(vocabularies)
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(Vocabulary.save, vocabularies.values(), paths))
 
 
 def _file_name(number: int, table: str) -> str:

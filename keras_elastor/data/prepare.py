@@ -21,7 +21,9 @@ from keras_elastor.data.segments import read_header, require_columns
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
-SEGMENT_BYTES = 1 << 24
+SEGMENT_BYTES = 1 << 25
+# Arrow counts the bytes of a column in 32 bits.
+_MAX_SEGMENT_BYTES = 1 << 30
 
 
 def prepare(
@@ -99,8 +101,10 @@ def prepare(
     """
     if on_error not in ("stop", "skip"):
         raise ValueError(f"Expected on_error='stop' or 'skip'. Received: on_error={on_error!r}")
-    if segment_bytes < 1:
-        raise ValueError(f"Expected segment_bytes >= 1. Received: {segment_bytes!r}")
+    if not 1 <= segment_bytes <= _MAX_SEGMENT_BYTES:
+        raise ValueError(
+            f"Expected 1 <= segment_bytes <= {_MAX_SEGMENT_BYTES}. Received: {segment_bytes!r}"
+        )
     check_recipe(recipe)
     known_values = known_values or {}
     check_known_values(known_values, recipe)

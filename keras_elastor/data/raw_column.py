@@ -35,6 +35,8 @@ class RawColumn:
         pc = import_optional("pyarrow.compute", extra="data")
         if pa.types.is_dictionary(array.type) and array.null_count:
             array = array.cast(array.type.value_type)
+        if pa.types.is_string_view(array.type):
+            array = array.cast(pa.large_string())
         if as_codes and not pa.types.is_dictionary(array.type):
             array = array.dictionary_encode(null_encoding="encode")
         codes = None

@@ -70,7 +70,9 @@ class Vocabulary:
     def _of_column(cls, known: Series) -> Vocabulary:
         """Of values that are known to be right: checking millions takes longer than using them."""
         vocabulary = cls.__new__(cls)
-        vars(vocabulary).update(values=tuple(known.to_list()), _known=known)
+        vars(vocabulary).update(
+            values=tuple(known.to_list()), _known=known, _index=ValueIndex(known)
+        )
         return vocabulary
 
     @classmethod

@@ -154,19 +154,20 @@ def test_a_file_without_line_ends_is_not_read_into_memory(tmp_path, monkeypatch)
         prepare(tmp_path, GOOD.split(b"\n")[0] + b"\n" + b"x" * 1000)
 
 
-def test_a_full_disk_is_named_and_the_run_goes_on_later(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["save_rows", "write_blocks"])
+def test_a_full_disk_is_named_and_the_run_goes_on_later(tmp_path, monkeypatch, step):
     module = sys.modules["keras_elastor.data.preparation"]
-    write = module.write_blocks
+    write = getattr(module, step)
 
-    def full(path, matrices):
-        path.write_bytes(b"part")
+    def full(path, *_):
+        path.with_suffix(".partial").write_bytes(b"part")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "write_blocks", full)
+    monkeypatch.setattr(module, step, full)
     with pytest.raises(OSError, match=r"No space left.*free space.*call again") as error:
         prepare(tmp_path, GOOD)
     assert error.value.errno == errno.ENOSPC
-    monkeypatch.setattr(module, "write_blocks", write)
+    monkeypatch.setattr(module, step, write)
     assert prepare(tmp_path, GOOD).splits["train"].rows == 60
 
 

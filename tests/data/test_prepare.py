@@ -328,8 +328,9 @@ def test_wrong_use_is_named(tmp_path):
         prepare(tmp_path, {"train": write_csv(tmp_path / "a.csv", TEST), "a/b": "b.csv"})
     with raises_value_error("on_error", "'ignore'"):
         prepare(tmp_path, on_error="ignore")
-    with raises_value_error("segment_bytes", "0"):
-        prepare(tmp_path, segment_bytes=0)
+    for segment_bytes in (0, 2**31):
+        with raises_value_error("segment_bytes", segment_bytes):
+            prepare(tmp_path, segment_bytes=segment_bytes)
     path = write_csv(tmp_path / "a.csv", TEST)
     with raises_value_error("once", "a.csv"):
         prepare(tmp_path, {"train": [path, path]})

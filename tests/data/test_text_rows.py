@@ -85,6 +85,14 @@ def test_a_piece_of_a_row_takes_its_neighbours_with_it():
     assert parse(b"a,1\nb")[1] == [0]
 
 
+def test_a_line_longer_than_a_piece_and_many_pieces(monkeypatch):
+    monkeypatch.setattr("keras_elastor.data.text_rows._PIECE_BYTES", 10)
+    data = b"a,1\nb,2\nc,3\nd,1\n" + b"x" * 50 + b",2\n"
+    values = ["a", "b", "c", "d", "x" * 50]
+    assert parse(data)[0] == list(zip(values, "12312", strict=True))
+    assert parse(data[:16])[0] == list(zip(values[:4], "1231", strict=True))
+
+
 def test_errors_that_cancel_out_are_found():
     # As many fields in all as two right rows have.
     assert [row for row, *_ in parse(b"a,b,c\nd\n")[2]] == [0, 1]
