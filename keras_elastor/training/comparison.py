@@ -121,11 +121,12 @@ def compare(
 
     >>> import tempfile
     >>> rows = {"train_rows": 256, "valid_rows": 256, "test_rows": 256}
+    >>> columns = {"num_categorical": 3, "num_numeric": 1}
     >>> folder = tempfile.mkdtemp()
     >>> configs = [
     ...     ke.training.RunConfig.from_dict(
     ...         {
-    ...             "dataset": {"name": "synthetic", "arguments": rows},
+    ...             "dataset": {"name": "synthetic", "arguments": {**rows, **columns}},
     ...             "model": {"name": name},
     ...             "epochs": 1,
     ...             "folder": folder,

@@ -77,7 +77,10 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
     ...     {
     ...         "dataset": {
     ...             "name": "synthetic",
-    ...             "arguments": {"train_rows": 512, "valid_rows": 256, "test_rows": 256},
+    ...             "arguments": {
+    ...                 **{"train_rows": 512, "valid_rows": 256, "test_rows": 256},
+    ...                 **{"num_categorical": 3, "num_numeric": 1},
+    ...             },
     ...         },
     ...         "model": {"name": "dnn", "arguments": {"hidden_units": [8]}},
     ...         "batch_size": 128,

@@ -79,6 +79,7 @@ def test_a_killed_run_loses_nothing(finished, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # Some thirty processes start, each in up to half a minute.
 def test_twenty_kills_lose_nothing(tmp_path):
     """Runs are killed again and again until twenty kills are counted; each run must end alike."""
     undisturbed = ke.training.run(make_config_with_layers(tmp_path / "undisturbed"))
