@@ -137,8 +137,7 @@ class Preparation:
         counter = VocabularyCounter(self._recipe)
         for split in self._paths:
             for counts in self._read_split(split):
-                if split == "train":
-                    counter.add(counts)
+                counter.add(counts)
         vocabularies = counter.vocabularies()
         vocabularies = extend_by_known_values(vocabularies, self._known_values)
         save_vocabularies(self._folder, vocabularies)
@@ -146,7 +145,7 @@ class Preparation:
         return Encoder(self._recipe, vocabularies)
 
     def _read_split(self, split: str) -> Iterator[dict[str, Any]]:
-        """Store the typed rows of a split, and count the values of each part of it."""
+        """Store the typed rows of a split; count the values of each part, if it is for training."""
         stored = {_number(path): load_place(path) for path in self._work.glob(f"{split}-*.rows")}
         num_rows = 0
         with self._bar.phase(f"{split}: reading", self._bytes(split)):
@@ -164,7 +163,7 @@ class Preparation:
     def _read_part(
         self, split: str, number: int, segment: Segment | None
     ) -> tuple[Place, int, dict[str, Any]]:
-        """Store the rows of a segment, if there is one; count those that are stored."""
+        """Store the rows of a segment, if there is one, and count the values of what is stored."""
         path = self._part(split, number)
         if segment is None:
             rows, place = load_rows(path)
@@ -181,7 +180,8 @@ class Preparation:
                 lines = "\n".join(rejected_lines(segment, bad))
                 write_atomically(path.with_suffix(".rejected"), lines)
             save_rows(path, rows, place)
-        return place, len(rows), VocabularyCounter.count(rows, self._recipe)
+        counts = VocabularyCounter.count(rows, self._recipe) if split == "train" else {}
+        return place, len(rows), counts
 
     def _part(self, split: str, number: int) -> Path:
         return self._work / f"{split}-{number:05d}.rows"

@@ -148,6 +148,16 @@ def test_a_split_of_which_nothing_is_left(tmp_path):
         prepare(tmp_path, GOOD.split(b"\n")[0] + b"\nx,y\n", on_error="skip")
 
 
+def test_segments_of_which_nothing_is_left(tmp_path):
+    lines = GOOD.split(b"\n")
+    lines[1:45] = [line + b",x" for line in lines[1:45]]
+    manifest = prepare(tmp_path, b"\n".join(lines), on_error="skip")
+    assert [shard.rows for shard in manifest.splits["train"].shards] == [0, 0, 5, 11]
+    features, labels, _ = read(ke.data.load(tmp_path / "out", "train", 100))
+    assert features["user_group"].tolist() == ROWS["user"].cast(pl.Int64).to_list()[44:]
+    assert labels.tolist() == ROWS["click"].cast(pl.Int64).to_list()[44:]
+
+
 def test_a_file_without_line_ends_is_not_read_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["keras_elastor.data.segments"], "_LONGEST_LINE", 100)
     with raises_value_error("train.csv", "line 2", "text"):

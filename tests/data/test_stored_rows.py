@@ -9,7 +9,11 @@ from tests.data.raw_files import RECIPE, make_rows
 PLACE = Place(source=1, end=2**40, next_row=7, progress=9, rejected=2)
 
 
-@pytest.mark.parametrize("rows", [make_rows(50), make_rows(50).with_columns(item=pl.lit(""))])
+@pytest.mark.parametrize(
+    "rows",
+    [make_rows(50), make_rows(50).with_columns(item=pl.lit("")), make_rows(50)[:0]],
+    ids=["rows", "no items", "no rows"],
+)
 def test_rows_come_back_with_their_place(tmp_path, rows):
     saved, _, bad = type_rows(rows.to_arrow(), RECIPE)
     assert not bad
