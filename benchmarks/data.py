@@ -1,9 +1,10 @@
 """Speed and memory of preparing and feeding data, on generated rows of Criteo's format.
 
-python benchmarks/data.py --rows 1000000
+python benchmarks/data.py --rows 1000000 --fuxictr-python fuxictr-venv/bin/python
 
-Prints a table and appends a line per measurement to results/data.csv, with the machine
-and the versions. Every measurement has a process, and so a peak memory, of its own.
+Prints a table and appends a line per measurement to results/data.csv, with the machine and the
+versions. Every measurement has a process, and so a peak memory, of its own. FuxiCTR prepares the
+same file if it is given the Python of an environment with `fuxictr==2.3.10 polars==1.31.0`.
 """
 
 import argparse
@@ -16,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 RESULTS = Path(__file__).parents[1] / "results" / "data.csv"
+FUXICTR = Path(__file__).with_name("fuxictr_data.py")
 BATCH_SIZE = 4096
 # About 2 million distinct values in a million rows.
 LARGEST_VOCABULARY = 1_200_000
@@ -29,31 +32,51 @@ LARGEST_VOCABULARY = 1_200_000
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--fuxictr-python", type=Path, help="Python of FuxiCTR's environment")
     parser.add_argument("--measure", choices=["prepare", "load"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="keeps the generated files here")
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure, options.folder)))
+        print(json.dumps(measure(options.measure, options.folder, options.rows[0])))
         return 0
+    print(f"{'':24} {'rows':>11} {'s':>8} {'rows/s':>10} {'idle MB':>8} {'peak MB':>8} {'ids':>10}")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = options.folder or Path(scratch)
-        path = generate(folder, options.rows)
-        print(f"{options.rows:,} rows, 39 fields, {path.stat().st_size / 1e6:,.0f} MB of text")
-        for name in ("prepare", "load"):
-            command = [sys.executable, __file__, "--measure", name, "--folder", str(folder)]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            report(name, options.rows, json.loads(output.splitlines()[-1]))
+        for rows in options.rows:
+            compare(options.folder or Path(scratch), rows, options.fuxictr_python)
     return 0
 
 
+def compare(folder: Path, rows: int, fuxictr_python: Path | None) -> None:
+    """Everything that is measured, on one file."""
+    path = generate(folder, rows)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        ours = [sys.executable, __file__, "--folder", scratch, "--rows", str(rows), "--measure"]
+        Path(scratch, path.name).symlink_to(path)
+        report("keras-elastor prepare", rows, run([*ours, "prepare"]))
+        report("keras-elastor load", rows, run([*ours, "load"]))
+        if fuxictr_python:
+            command = [fuxictr_python, FUXICTR, path, Path(scratch) / "fuxictr"]
+            report("FuxiCTR prepare", rows, run([*map(str, command)]))
+
+
+def run(command: list[str]) -> dict[str, float]:
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    result: dict[str, float] = json.loads(output.splitlines()[-1])
+    return result
+
+
+def file_name(rows: int) -> str:
+    return f"train_{rows}.csv"
+
+
 def generate(folder: Path, rows: int) -> Path:
-    """Kaggle's own form: 40 columns separated by tabs, no header."""
+    """The label, 13 numbers and 26 categories, under the names of Criteo_x4."""
     import numpy as np
     import polars as pl
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"train_{rows}.tsv"
+    path = folder.resolve() / file_name(rows)
     if path.is_file():
         return path
     rng = np.random.default_rng(0)
@@ -73,13 +96,13 @@ def generate(folder: Path, rows: int) -> Path:
                 values = rng.integers(0, np.where(few, min(size, 1000), size))
                 hashes = (values.astype(np.uint64) + 1) * np.uint64(2654435761) % np.uint64(1 << 32)
                 columns[f"C{i}"] = pl.Series(np.char.mod("%08x", hashes)).set(missing(0.05), None)
-            pl.DataFrame(columns).write_csv(file, separator="\t", include_header=False)
+            pl.DataFrame(columns).write_csv(file, include_header=start == 0)
     partial.replace(path)
     return path
 
 
-def measure(name: str, folder: Path) -> dict[str, float]:
-    """Seconds, rows per second and peak memory of one task."""
+def measure(task: str, folder: Path, rows: int) -> dict[str, float]:
+    """Seconds, peak memory and vocabulary of one task."""
     # What a process needs before it has read a row.
     import tensorflow as tf  # noqa: F401
     import tensorflow_datasets as tfds  # noqa: F401
@@ -87,60 +110,55 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     import keras_elastor as ke
     from keras_elastor.datasets.criteo import criteo_x4_recipe
 
-    [path] = folder.glob("train_*.tsv")
     prepared = folder / "prepared"
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start, cpu_start = time.perf_counter(), time.process_time()
-    if name == "prepare":
-        recipe = criteo_x4_recipe(min_count=1, kaggle=True)
-        manifest = ke.data.prepare({"train": path}, recipe, prepared, progress=False)
-        rows, passes = manifest.splits["train"].rows, 1
+    start, passes = time.perf_counter(), 1
+    if task == "prepare":
+        recipe = criteo_x4_recipe(min_count=1)
+        ke.data.prepare({"train": folder / file_name(rows)}, recipe, prepared, progress=False)
     else:
+        passes = 3 if rows <= 1_000_000 else 1
         dataset = ke.data.load(prepared, "train", BATCH_SIZE, shuffle=True, seed=0)
-        rows, passes = 0, 3
         for _ in range(passes):
-            for _, label in dataset:
-                rows += len(label)
-    seconds = time.perf_counter() - start
+            if sum(len(label) for _, label in dataset) != rows:
+                raise ValueError(f"Expected {rows} rows")
+    seconds = (time.perf_counter() - start) / passes
     return {
-        "seconds": seconds / passes,
-        "rows_per_second": rows / seconds,
-        # Of all threads: what it costs on a machine that others use, too.
-        "cpu_seconds": (time.process_time() - cpu_start) / passes,
+        "seconds": seconds,
         "idle_mb": idle / 1e3,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "distinct_values": sum(ke.data.Manifest.load(prepared).schema.table_sizes.values()),
+        "polars": version("polars"),
     }
 
 
-def report(name: str, rows: int, result: dict[str, float]) -> None:
-    from importlib.metadata import version
-
+def report(task: str, rows: int, result: dict[str, float]) -> None:
+    speed = rows / result["seconds"]
     print(
-        f"{name:8} {result['seconds']:7.2f} s  {result['rows_per_second']:12,.0f} rows/s  "
-        f"{result['cpu_seconds']:6.2f} s of CPU  "
-        f"memory {result['idle_mb']:,.0f} MB idle, {result['peak_mb']:,.0f} MB at most  "
-        f"({result['distinct_values']:,} ids)"
+        f"{task:24} {rows:11,} {result['seconds']:8.2f} {speed:10,.0f} {result['idle_mb']:8,.0f} "
+        f"{result['peak_mb']:8,.0f} {result['distinct_values']:10,}",
+        flush=True,
     )
+    line = {
+        "date": time.strftime("%Y-%m-%d"),
+        "task": task,
+        "rows": rows,
+        "seconds": round(result["seconds"], 2),
+        "rows_per_second": round(speed),
+        **{name: round(result[name]) for name in ("idle_mb", "peak_mb", "distinct_values")},
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "polars": result["polars"],
+        "tensorflow": version("tensorflow"),
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     is_new = not RESULTS.is_file()
     with open(RESULTS, "a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        names = ("polars", "tensorflow", "tensorflow-datasets", "numpy")
+        writer = csv.DictWriter(file, list(line), lineterminator="\n")
         if is_new:
-            writer.writerow(["date", "task", "rows", *result, "machine", "cores", "python", *names])
-        writer.writerow(
-            [
-                time.strftime("%Y-%m-%d"),
-                name,
-                rows,
-                *(round(value, 2) for value in result.values()),
-                platform.machine(),
-                os.cpu_count(),
-                platform.python_version(),
-                *map(version, names),
-            ]
-        )
+            writer.writeheader()
+        writer.writerow(line)
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def _typed(frame: DataFrame, recipe: Recipe, with_label: bool = True) -> TypedRo
             f"Expected the columns {', '.join(needed)}. Missing: {', '.join(missing)}. The table "
             f"has: {', '.join(frame.columns)}"
         )
-    rows, _, bad = type_rows(frame, recipe, with_label)
+    rows, _, bad = type_rows(frame.select(needed).to_arrow(), recipe, with_label)
     if bad:
         first = bad[0]
         raise ValueError(

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.recipe import NumericColumn, Recipe, RecipeColumn, SequenceColumn
+from keras_elastor.data.recipe import (
+    CategoricalColumn,
+    NumericColumn,
+    Recipe,
+    RecipeColumn,
+    SequenceColumn,
+)
 from keras_elastor.data.typed_rows import TypedRows
-from keras_elastor.data.vocabulary import Vocabulary, count_values
+from keras_elastor.data.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.optional import import_optional
 from keras_elastor.schema import FeatureSchema
 
 DataFrame: TypeAlias = Any
+Series: TypeAlias = Any
 
 # Counts of single parts are added up as soon as they hold this many times the values of the sum.
 _GROWTH = 4
@@ -56,12 +65,17 @@ class Encoder:
         if isinstance(column, NumericColumn):
             numbers: np.ndarray = values.to_numpy()
             return numbers
-        vocabulary = self.vocabularies[column.table_name]
-        if isinstance(column, SequenceColumn):
-            return vocabulary.encode_lists(
-                values, column.max_length, column.padding, column.truncation
-            )
-        return vocabulary.encode(values)
+        rows = values.combine_chunks()
+        distinct, codes = _distinct(rows)
+        id_of = self.vocabularies[column.table_name].encode(distinct)
+        if not isinstance(column, SequenceColumn):
+            ids: np.ndarray = id_of[codes]
+            return ids
+        id_of[distinct.is_null().to_numpy()] = PADDING
+        lengths = rows.value_lengths().to_numpy()
+        return pad_lists(
+            id_of[codes], lengths, column.max_length, column.padding, column.truncation
+        )
 
 
 class VocabularyCounter:
@@ -81,7 +95,7 @@ class VocabularyCounter:
     def count(rows: TypedRows, recipe: Recipe) -> dict[str, DataFrame]:
         """How often each value of each column occurs in some rows."""
         return {
-            column.name: count_values(rows.features[column.name])
+            column.name: _count(rows.features[column.name].combine_chunks())
             for columns in recipe.tables.values()
             for column in columns
         }
@@ -96,19 +110,34 @@ class VocabularyCounter:
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabulary of each table."""
-        return {
-            table: _merge(
-                (_add_up(self._counts[column.name]), column.min_count) for column in columns
-            )
-            for table, columns in self._recipe.tables.items()
-        }
+        tables = self._recipe.tables
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return dict(zip(tables, pool.map(self._vocabulary, tables.values()), strict=True))
+
+    def _vocabulary(self, columns: Iterable[CategoricalColumn | SequenceColumn]) -> Vocabulary:
+        vocabulary = Vocabulary(())
+        for column in columns:
+            counts = _add_up(self._counts[column.name])
+            vocabulary = vocabulary.extend_by_counts(counts, min_count=column.min_count)
+        return vocabulary
 
 
-def _merge(counts: Iterable[tuple[DataFrame, int]]) -> Vocabulary:
-    vocabulary = Vocabulary(())
-    for frame, min_count in counts:
-        vocabulary = vocabulary.extend_by_counts(frame, min_count=min_count)
-    return vocabulary
+def _distinct(column: Any) -> tuple[Series, np.ndarray]:
+    """The values of a column of dictionaries, or of lists of these, and the place of each."""
+    pa = import_optional("pyarrow", extra="data")
+    pl = import_optional("polars", extra="data")
+    column = column.flatten() if pa.types.is_list(column.type) else column
+    return pl.from_arrow(column.dictionary), column.indices.to_numpy()
+
+
+def _count(column: Any) -> DataFrame:
+    """How often each value of a column occurs, without nulls."""
+    pl = import_optional("polars", extra="data")
+    values, codes = _distinct(column)
+    counts = pl.Series(np.bincount(codes, minlength=len(values)))
+    frame = pl.DataFrame({"value": values, "count": counts})
+    # Rows that were left out may have left values without rows.
+    return frame.filter((counts > 0) & values.is_not_null())
 
 
 def _add_up(parts: list[DataFrame]) -> DataFrame:
@@ -119,4 +148,7 @@ def _add_up(parts: list[DataFrame]) -> DataFrame:
         return parts[0]
     # A part in which every value is missing has no type.
     counts = pl.concat(parts, how="vertical_relaxed")
-    return counts.group_by("value").agg(pl.col("count").cast(pl.Int64).sum())
+    # Faster than grouping by the values in polars.
+    distinct = counts["value"].to_arrow().dictionary_encode()
+    sums = np.bincount(distinct.indices.to_numpy(), counts["count"].to_numpy()).astype(np.int64)
+    return pl.DataFrame({"value": pl.from_arrow(distinct.dictionary), "count": sums})

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +190,13 @@ class Manifest:
 def _split_from_config(config: dict[str, Any]) -> SplitManifest:
     return SplitManifest(
         tuple(Source(**source) for source in config["sources"]),
-        tuple(
-            Shard(**{**shard, "positives": tuple(shard["positives"])}) for shard in config["shards"]
-        ),
+        tuple(map(shard_from_config, config["shards"])),
     )
+
+
+def shard_from_config(config: dict[str, Any]) -> Shard:
+    """A shard of the plain values of its fields."""
+    return Shard(**{**config, "positives": tuple(config["positives"])})
 
 
 def hash_file(path: Path) -> str:
@@ -220,8 +224,12 @@ def save_vocabularies(
     folder: str | os.PathLike[str], vocabularies: Mapping[str, Vocabulary]
 ) -> None:
     """Write each vocabulary as a readable file, in the order of the tables."""
-    for number, (table, vocabulary) in enumerate(vocabularies.items()):
-        vocabulary.save(storage.join(folder, VOCABULARIES, _file_name(number, table)))
+    paths = [
+        storage.join(folder, VOCABULARIES, _file_name(number, table))
+        for number, table in enumerate(vocabularies)
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(Vocabulary.save, vocabularies.values(), paths))
 
 
 def _file_name(number: int, table: str) -> str:

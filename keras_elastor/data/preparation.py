@@ -25,6 +25,7 @@ from keras_elastor.data.manifest import (
     hash_file,
     load_encoder,
     save_vocabularies,
+    shard_from_config,
     versions,
     write_atomically,
 )
@@ -32,6 +33,7 @@ from keras_elastor.data.progress import ProgressBar
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.segment_rows import raise_bad_row, read_rows, rejected_lines
 from keras_elastor.data.segments import Segment, read_segments
+from keras_elastor.data.stored_rows import Place, load_place, load_rows, save_rows
 from keras_elastor.data.text_rows import BadRow
 from keras_elastor.data.typed_rows import TypedRows
 
@@ -133,21 +135,56 @@ class Preparation:
         if done.is_file():
             return load_encoder(self._folder, self._recipe)
         counter = VocabularyCounter(self._recipe)
-        segments = (segment for _, segment in self._segments("train", {}))
-        with self._bar.phase("train: counting values", self._bytes("train")):
-            for counts, segment, rows in _map_in_order(self._count, segments, self._workers):
+        for split in self._paths:
+            for counts in self._read_split(split):
                 counter.add(counts)
-                self._bar.advance(segment.path, segment.progress, rows)
         vocabularies = counter.vocabularies()
         vocabularies = extend_by_known_values(vocabularies, self._known_values)
         save_vocabularies(self._folder, vocabularies)
         done.touch()
         return Encoder(self._recipe, vocabularies)
 
-    def _count(self, segment: Segment) -> tuple[dict[str, Any], Segment, int]:
-        rows, _ = self._read(segment)
-        counts = VocabularyCounter.count(rows, self._recipe)
-        return counts, dataclasses.replace(segment, data=None), len(rows)
+    def _read_split(self, split: str) -> Iterator[dict[str, Any]]:
+        """Store the typed rows of a split; count the values of each part, if it is for training."""
+        stored = {_number(path): load_place(path) for path in self._work.glob(f"{split}-*.rows")}
+        num_rows = 0
+        with self._bar.phase(f"{split}: reading", self._bytes(split)):
+            read: Callable[[tuple[int, Segment | None]], tuple[Place, int, dict[str, Any]]]
+            read = lambda item: self._read_part(split, *item)  # noqa: E731
+            for place, rows, counts in _map_in_order(
+                read, self._segments(split, stored), self._workers
+            ):
+                num_rows += rows
+                self._bar.advance(self._paths[split][place.source], place.progress, rows)
+                yield counts
+        if not num_rows:
+            raise ValueError(f"Split '{split}': expected rows. All of its rows were left out")
+
+    def _read_part(
+        self, split: str, number: int, segment: Segment | None
+    ) -> tuple[Place, int, dict[str, Any]]:
+        """Store the rows of a segment, if there is one, and count the values of what is stored."""
+        path = self._part(split, number)
+        if segment is None:
+            rows, place = load_rows(path)
+        else:
+            rows, bad = self._read(segment)
+            place = Place(
+                source=self._paths[split].index(segment.path),
+                end=segment.end,
+                next_row=segment.first_row + segment.num_rows,
+                progress=segment.progress,
+                rejected=len(bad),
+            )
+            if bad:
+                lines = "\n".join(rejected_lines(segment, bad))
+                write_atomically(path.with_suffix(".rejected"), lines)
+            save_rows(path, rows, place)
+        counts = VocabularyCounter.count(rows, self._recipe) if split == "train" else {}
+        return place, len(rows), counts
+
+    def _part(self, split: str, number: int) -> Path:
+        return self._work / f"{split}-{number:05d}.rows"
 
     def _read(self, segment: Segment) -> tuple[TypedRows, list[BadRow]]:
         """The right rows of a segment and the wrong ones, where these may be left out."""
@@ -163,14 +200,15 @@ class Preparation:
         return sum(path.stat().st_size for path in self._paths[split])
 
     def _segments(
-        self, split: str, finished: Mapping[int, dict[str, Any]]
-    ) -> Iterator[tuple[int, Segment]]:
-        """The numbered segments of a split that are not finished."""
+        self, split: str, stored: Mapping[int, Place]
+    ) -> Iterator[tuple[int, Segment | None]]:
+        """The numbered segments of a split; None for those that are stored."""
         number = 0
         for index, path in enumerate(self._paths[split]):
             start = first_row = 0
-            while number in finished and finished[number]["source"] == index:
-                start, first_row = finished[number]["end"], finished[number]["next_row"]
+            while number in stored and stored[number].source == index:
+                yield number, None
+                start, first_row = stored[number].end, stored[number].next_row
                 number += 1
             is_empty = start == 0
             for segment in read_segments(
@@ -182,57 +220,40 @@ class Preparation:
                 first_row,
             ):
                 is_empty = False
-                if number not in finished:
-                    yield number, segment
+                yield number, None if number in stored else segment
                 number += 1
             if is_empty:
                 raise ValueError(f"{path}: expected rows of split '{split}'. The file has none")
 
     def _write_split(self, split: str, encoder: Encoder) -> tuple[Shard, ...]:
         """Write the shards of a split that are not finished; return all."""
-        finished = self._finished(split)
-        with self._bar.phase(f"{split}: writing", self._bytes(split)):
-            write: Callable[[tuple[int, Segment]], tuple[int, Segment, dict[str, Any]]]
-            write = lambda item: self._write_shard(split, encoder, *item)  # noqa: E731
-            segments = self._segments(split, finished)
-            for number, segment, entry in _map_in_order(write, segments, self._workers):
-                finished[number] = entry
-                self._bar.advance(segment.path, segment.progress, entry["shard"]["rows"])
-        shards = tuple(
-            Shard(**{**entry["shard"], "positives": tuple(entry["shard"]["positives"])})
-            for _, entry in sorted(finished.items())
-        )
-        if not sum(shard.rows for shard in shards):
-            raise ValueError(f"Split '{split}': expected rows. All of its rows were left out")
-        return shards
-
-    def _finished(self, split: str) -> dict[int, dict[str, Any]]:
-        return {
-            int(path.stem.rpartition("-")[2]): json.loads(path.read_text(encoding="utf-8"))
+        shards = {
+            _number(path): shard_from_config(json.loads(path.read_text(encoding="utf-8")))
             for path in self._work.glob(f"{split}-*.json")
         }
+        parts = sorted({_number(path) for path in self._work.glob(f"{split}-*.rows")} - set(shards))
+        with self._bar.phase(f"{split}: writing", self._bytes(split)):
+            write: Callable[[int], tuple[int, Place, Shard]]
+            write = lambda number: self._write_shard(split, encoder, number)  # noqa: E731
+            for number, place, shard in _map_in_order(write, parts, self._workers):
+                shards[number] = shard
+                self._bar.advance(self._paths[split][place.source], place.progress, shard.rows)
+        return tuple(shard for _, shard in sorted(shards.items()))
 
-    def _write_shard(
-        self, split: str, encoder: Encoder, number: int, segment: Segment
-    ) -> tuple[int, Segment, dict[str, Any]]:
-        rows, bad = self._read(segment)
+    def _write_shard(self, split: str, encoder: Encoder, number: int) -> tuple[int, Place, Shard]:
+        part = self._part(split, number)
+        rows, place = load_rows(part)
         layout = BlockLayout(encoder.schema, self._recipe.weight is not None)
-        path = self._work / f"{split}-{number:05d}.tfrecord"
-        partial = path.with_suffix(".partial")
+        path = part.with_suffix(".tfrecord")
+        partial = part.with_suffix(".partial")
         size = write_blocks(partial, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
         partial.replace(path)
-        if bad:
-            write_atomically(path.with_suffix(".rejected"), "\n".join(rejected_lines(segment, bad)))
         positives = tuple(int(count) for count in rows.labels.sum(axis=0))
-        shard = Shard(len(rows), size, positives, len(bad))
-        entry = {
-            "source": self._paths[split].index(segment.path),
-            "end": segment.end,
-            "next_row": segment.first_row + segment.num_rows,
-            "shard": dataclasses.asdict(shard),
-        }
-        write_atomically(path.with_suffix(".json"), json.dumps(entry))
-        return number, dataclasses.replace(segment, data=None), entry
+        shard = Shard(len(rows), size, positives, place.rejected)
+        write_atomically(path.with_suffix(".json"), json.dumps(dataclasses.asdict(shard)))
+        # What is written is not needed twice on the disk.
+        part.unlink()
+        return number, place, shard
 
     def _finish(self, manifest: Manifest) -> None:
         """Move what lies in the folder for unfinished things to its place."""
@@ -260,6 +281,10 @@ class Preparation:
         )
         manifest.save(self._folder)
         shutil.rmtree(self._work)
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 def _map_in_order(

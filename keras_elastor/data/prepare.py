@@ -21,7 +21,9 @@ from keras_elastor.data.segments import read_header, require_columns
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
-SEGMENT_BYTES = 1 << 24
+SEGMENT_BYTES = 1 << 25
+# Arrow counts the bytes of a column in 32 bits.
+_MAX_SEGMENT_BYTES = 1 << 30
 
 
 def prepare(
@@ -35,10 +37,13 @@ def prepare(
 ) -> Manifest:
     r"""Encode raw files of any size, once, for any number of trainings.
 
-    Two passes over the files: the first counts the values of the training rows, the second writes
-    ids and numbers. Memory holds a few segments of rows and the vocabularies, whatever the size of
-    the files. Killed at any point and called again, it goes on at the next unfinished shard; the
-    result equals that of an undisturbed run byte for byte.
+    Two passes: the first reads the files once, checks every value, counts those of the training
+    rows and keeps the rows, each distinct value once, in `out_dir/.unfinished`; the second writes
+    ids and numbers from there. Memory holds a few segments of rows and the vocabularies, whatever
+    the size of the files. On the disk the kept rows take about as much as the text of the files
+    until they are written; they are deleted shard by shard. Killed at any point and called again,
+    it goes on at the next unfinished shard; the result equals that of an undisturbed run byte for
+    byte.
 
     | in `out_dir` | |
     |---|---|
@@ -96,8 +101,10 @@ def prepare(
     """
     if on_error not in ("stop", "skip"):
         raise ValueError(f"Expected on_error='stop' or 'skip'. Received: on_error={on_error!r}")
-    if segment_bytes < 1:
-        raise ValueError(f"Expected segment_bytes >= 1. Received: {segment_bytes!r}")
+    if not 1 <= segment_bytes <= _MAX_SEGMENT_BYTES:
+        raise ValueError(
+            f"Expected 1 <= segment_bytes <= {_MAX_SEGMENT_BYTES}. Received: {segment_bytes!r}"
+        )
     check_recipe(recipe)
     known_values = known_values or {}
     check_known_values(known_values, recipe)

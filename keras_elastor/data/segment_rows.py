@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from keras_elastor.data.recipe import Recipe, SequenceColumn
+from keras_elastor.data.recipe import CategoricalColumn, Recipe, SequenceColumn
 from keras_elastor.data.segments import Segment
 from keras_elastor.data.text_rows import BadRow, parse_lines
 from keras_elastor.data.typed_rows import TypedRows, parse_expression, type_rows
@@ -33,10 +33,15 @@ def read_rows(
         columns: names of all columns of the file.
     """
     if isinstance(segment.data, bytes):
-        frame, numbers, bad = parse_lines(segment.data, columns, recipe.sources, recipe.separator)
+        coded = {
+            column.source_name for column in recipe.columns if isinstance(column, CategoricalColumn)
+        }
+        table, numbers, bad = parse_lines(
+            segment.data, columns, recipe.sources, recipe.separator, coded
+        )
     else:
-        frame, numbers, bad = segment.data, np.arange(segment.num_rows), []
-    rows, _, wrong = type_rows(frame, recipe)
+        table, numbers, bad = segment.data, np.arange(segment.num_rows), []
+    rows, _, wrong = type_rows(table, recipe)
     bad += [dataclasses.replace(problem, row=int(numbers[problem.row])) for problem in wrong]
     return rows, sorted(bad, key=lambda problem: problem.row)
 
@@ -58,7 +63,7 @@ def rejected_lines(segment: Segment, bad: Sequence[BadRow]) -> Iterator[str]:
             # Bytes that are no UTF-8 become lone surrogates, which JSON keeps.
             row = lines[problem.row].decode("utf-8", "surrogateescape")
         else:
-            row = segment.data.row(problem.row, named=True)
+            [row] = segment.data.slice(problem.row, 1).to_pylist()
         entry = {
             "file": str(segment.path),
             segment.row_name: segment.first_row + problem.row,

@@ -26,8 +26,8 @@ class Segment:
         row_name: what messages call a row, "line" or "row".
         first_row: number of the first row: the line of a text file, counted from 1 with its header;
             the row of a Parquet file, counted from 0.
-        data: lines of text, each ended by a newline but perhaps the last one of the file; or a
-            polars frame.
+        data: lines of text, each ended by a newline but perhaps the last one of the file; or
+            an Arrow table.
         start: where the rows begin: bytes of (unpacked) text or rows of Parquet.
         end: where the next segment begins.
         num_rows: number of rows.
@@ -162,7 +162,6 @@ def _read(path: Path, read: Any) -> Any:
 def _parquet_segments(
     path: Path, columns: Sequence[str], rows: int, start: int
 ) -> Iterator[Segment]:
-    pl = import_optional("polars", extra="data")
     pa = import_optional("pyarrow", extra="data")
     file, position, size = _open_parquet(path), 0, path.stat().st_size
     batches = file.iter_batches(max(rows, 1), columns=list(dict.fromkeys(columns)))
@@ -178,8 +177,8 @@ def _parquet_segments(
         end = position + batch.num_rows
         if position >= start and batch.num_rows:
             progress = size * end // max(file.metadata.num_rows, 1)
-            frame = pl.from_arrow(batch)
-            yield Segment(path, "row", position, frame, position, end, batch.num_rows, progress)
+            table = pa.Table.from_batches([batch])
+            yield Segment(path, "row", position, table, position, end, batch.num_rows, progress)
         position = end
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.raw_column import RawColumn
 from keras_elastor.data.recipe import (
     CategoricalColumn,
     NumericColumn,
@@ -18,6 +19,8 @@ from keras_elastor.data.recipe import (
 from keras_elastor.data.text_rows import BadRow
 from keras_elastor.optional import import_optional
 
+Table: TypeAlias = Any
+Array: TypeAlias = Any
 DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
 
@@ -32,73 +35,72 @@ class TypedRows:
     """Rows whose values are right, not yet encoded.
 
     Args:
-        features: one column per column of the recipe: Int64 or String (categorical), lists of these
-            (sequence), Float32 (numeric).
+        features: an Arrow table of one column per column of the recipe: dictionaries of int64 or
+            strings (categorical), lists of these (sequence), float32 (numeric). Only the
+            dictionaries hold nulls.
         labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
         group: `(rows,)` int32, None without a group.
         weight: `(rows,)` float32, None without weights.
     """
 
-    features: DataFrame
+    features: Table
     labels: np.ndarray
     group: np.ndarray | None
     weight: np.ndarray | None
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.labels)
 
 
 def type_rows(
-    frame: DataFrame, recipe: Recipe, with_label: bool = True
+    table: Table, recipe: Recipe, with_label: bool = True
 ) -> tuple[TypedRows, np.ndarray, list[BadRow]]:
     """Parse, fill and transform the columns of some rows.
 
     Args:
-        frame: the columns `recipe.sources`, as text or as Parquet holds them.
+        table: an Arrow table of the columns `recipe.sources`: text, dictionaries of text, or types
+            as Parquet has them.
         recipe: what they shall become.
         with_label: whether the rows have labels and weights.
 
     Returns:
-        The rows that are right; their numbers in the frame; what is wrong with the others.
+        The rows that are right; their numbers in the table; what is wrong with the others.
     """
-    checks = _Checks(frame)
-    features = {column.name: checks.column(column) for column in recipe.columns}
-    labels, group, weight = [np.empty((len(frame), 0), np.float32)], None, None
+    pa = import_optional("pyarrow", extra="data")
+    checks = _Checks(table)
+    features = pa.table({column.name: checks.column(column) for column in recipe.columns})
+    labels, group, weight = [np.empty((len(table), 0), np.float32)], None, None
     if with_label:
         labels = [checks.label(name)[:, None] for name in recipe.labels]
         weight = checks.weight(recipe.weight) if recipe.weight is not None else None
-    if recipe.group is not None and recipe.group in frame.columns:
+    if recipe.group is not None and recipe.group in table.column_names:
         group = checks.group(recipe.group)
-    good = ~checks.bad
-    whole = bool(good.all())
-    kept = np.flatnonzero(good)
-    pl = import_optional("polars", extra="data")
-    table = pl.DataFrame(features)
-    cut: Callable[[np.ndarray], np.ndarray] = lambda values: values if whole else values[kept]  # noqa: E731
-    rows = TypedRows(
-        features=table if whole else table[kept],
-        labels=cut(np.concatenate(labels, axis=1)),
-        group=None if group is None else cut(group),
-        weight=None if weight is None else cut(weight),
-    )
+    rows = TypedRows(features, np.concatenate(labels, axis=1), group, weight)
+    kept = np.flatnonzero(~checks.bad)
+    if checks.problems:
+        rows = TypedRows(
+            rows.features.take(kept),
+            rows.labels[kept],
+            None if group is None else group[kept],
+            None if weight is None else weight[kept],
+        )
     return rows, kept, sorted(checks.problems, key=lambda problem: problem.row)
 
 
 class _Checks:
-    """The columns of a frame one after another, and what is wrong in them."""
+    """The columns of a table one after another, and what is wrong in them."""
 
-    def __init__(self, frame: DataFrame) -> None:
-        self._frame = frame
-        self.bad = np.zeros(len(frame), bool)
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.bad = np.zeros(len(table), bool)
         self.problems: list[BadRow] = []
 
-    def column(self, column: RecipeColumn) -> Series:
-        raw = self._frame[column.source_name]
+    def column(self, column: RecipeColumn) -> Array:
         if isinstance(column, SequenceColumn):
-            return self._sequence(column, raw)
+            return self._sequence(column)
         if isinstance(column, NumericColumn):
-            return self._numeric(column, raw)
-        return self._categorical(column, raw)
+            return self._numeric(column)
+        return self._categorical(column)
 
     def label(self, name: str) -> np.ndarray:
         return self._numbers(
@@ -110,72 +112,88 @@ class _Checks:
 
     def group(self, name: str) -> np.ndarray:
         expected = "a group as a whole number of 32 bits; number the groups"
-        numbers, bad = _parse(self._frame[name], "integer")
+        raw = self._raw(name)
+        numbers, bad = _parse(raw.values, "integer")
         bad |= numbers.is_null() | ~numbers.is_between(-_INT32, _INT32 - 1)
-        self._report(bad, name, self._frame[name], expected)
+        self._report(bad, raw, expected)
         pl = import_optional("polars", extra="data")
-        values: np.ndarray = numbers.set(bad, 0).cast(pl.Int32).to_numpy()
-        return values
+        return raw.rows(numbers.set(bad, 0).cast(pl.Int32).to_numpy())
+
+    def _raw(self, name: str, as_codes: bool = False) -> RawColumn:
+        return RawColumn.of(name, self._table[name].combine_chunks(), as_codes)
 
     def _numbers(
         self, name: str, is_right: Callable[[Series], Series], expected: str
     ) -> np.ndarray:
         pl = import_optional("polars", extra="data")
-        numbers, bad = _parse(self._frame[name], "float")
+        raw = self._raw(name)
+        numbers, bad = _parse(raw.values, "float")
         rounded = numbers.cast(pl.Float32)
         bad |= ~(is_right(numbers) & rounded.is_finite()).fill_null(False)
-        self._report(bad, name, self._frame[name], expected)
-        values: np.ndarray = rounded.set(bad, 0.0).to_numpy()
-        return values
+        self._report(bad, raw, expected)
+        return raw.rows(rounded.set(bad, 0.0).to_numpy())
 
-    def _numeric(self, column: NumericColumn, raw: Series) -> Series:
+    def _numeric(self, column: NumericColumn) -> np.ndarray:
         pl = import_optional("polars", extra="data")
+        raw = self._raw(column.source_name)
         values = self._parsed(column, raw, "float")
         if column.expression is not None:
-            values = self._evaluate(column.expression, column, values)
+            values = self._evaluate(column.expression, column, raw, values)
         numbers = values.cast(pl.Float32, strict=False)
         bad = ~numbers.is_finite().fill_null(False)
-        self._report(bad, column.source_name, raw, "a finite number")
-        return numbers.set(bad, 0.0)
+        self._report(bad, raw, "a finite number")
+        return raw.rows(numbers.set(bad, 0.0).to_numpy())
 
-    def _categorical(self, column: CategoricalColumn, raw: Series) -> Series:
+    def _categorical(self, column: CategoricalColumn) -> Array:
+        raw = self._raw(column.source_name, as_codes=True)
+        if raw.is_text and (column.dtype, column.expression, column.fill) == ("string", None, None):
+            return raw.dictionary()
         values = self._parsed(column, raw, column.dtype)
         if column.expression is not None:
-            values = self._evaluate(column.expression, column, values)
+            values = self._evaluate(column.expression, column, raw, values)
         if values.dtype.is_float():
             values, bad = _parse(values, "integer")
-            self._report(bad, column.source_name, raw, "a whole number")
+            self._report(bad, raw, "a whole number")
         elif values.dtype.is_integer():
             values, _ = _parse(values, "integer")
         if column.fill is not None:
             values = values.set((values == column.fill).fill_null(False), None)
-        return values
+        return raw.dictionary(values)
 
-    def _sequence(self, column: SequenceColumn, raw: Series) -> Series:
+    def _sequence(self, column: SequenceColumn) -> Array:
+        pa = import_optional("pyarrow", extra="data")
         pl = import_optional("polars", extra="data")
-        lists = raw if isinstance(raw.dtype, pl.List) else _text(raw).str.split(column.separator)
-        lengths = lists.list.len().fill_null(0)
-        elements = lists.filter(lengths > 0).explode()
-        values, bad = _parse(elements, "integer" if column.dtype == "float" else column.dtype)
-        row_of_element = np.repeat(np.arange(len(lists)), lengths.to_numpy())
-        bad_rows = np.zeros(len(lists), bool)
-        bad_rows[row_of_element[bad.to_numpy()]] = True
-        expected = "text" if column.dtype == "string" else "whole numbers"
-        self._report(pl.Series(bad_rows), column.source_name, raw, f"a list of {expected}")
-        offsets = pl.Series(row_of_element)
-        grouped = pl.DataFrame({"row": offsets, "value": values}).group_by(
-            "row", maintain_order=True
+        raw = self._raw(column.source_name)
+        is_list = isinstance(raw.values.dtype, pl.List)
+        lists = raw.values if is_list else raw.values.cast(pl.String).str.split(column.separator)
+        if raw.codes is not None:
+            lists = lists.gather(raw.codes)
+        lengths = lists.list.len().fill_null(0).to_numpy()
+        flat = lists.filter(lengths > 0).explode().to_arrow()
+        elements = RawColumn.of(raw.name, flat, as_codes=True)
+        values, bad = _parse(
+            elements.values, "integer" if column.dtype == "float" else column.dtype
         )
-        full = pl.DataFrame({"row": pl.int_range(len(lists), eager=True)}).cast(pl.Int64)
-        return full.join(grouped.agg("value"), on="row", how="left", maintain_order="left")["value"]
+        bad_rows = np.zeros(len(lists), bool)
+        bad_rows[np.repeat(np.arange(len(lists)), lengths)[elements.rows(bad.to_numpy())]] = True
+        expected = "text" if column.dtype == "string" else "whole numbers"
+        self._report_rows(bad_rows, raw, f"a list of {expected}")
+        ends = np.cumsum(lengths, dtype=np.int32)
+        return pa.ListArray.from_arrays(np.insert(ends, 0, 0), elements.dictionary(values))
 
-    def _parsed(self, column: CategoricalColumn | NumericColumn, raw: Series, dtype: str) -> Series:
-        values, bad = _parse(raw, dtype)
-        self._report(bad, column.source_name, raw, _EXPECTED[dtype])
+    def _parsed(
+        self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
+    ) -> Series:
+        values, bad = _parse(raw.values, dtype)
+        self._report(bad, raw, _EXPECTED[dtype])
         return values if column.fill is None else values.fill_null(column.fill)
 
     def _evaluate(
-        self, expression: str, column: CategoricalColumn | NumericColumn, values: Series
+        self,
+        expression: str,
+        column: CategoricalColumn | NumericColumn,
+        raw: RawColumn,
+        values: Series,
     ) -> Series:
         """The value of a column's expression; null, and reported, where it has none."""
         pl = import_optional("polars", extra="data")
@@ -191,7 +209,11 @@ class _Checks:
                 f"Received: expression={expression!r}"
             )
         bad = result.is_null() & values.is_not_null()
-        self._report(bad, column.source_name, values, f"a value that {expression!r} is defined for")
+        self._report(
+            bad,
+            dataclasses.replace(raw, array=values.to_arrow()),
+            f"a value that {expression!r} is defined for",
+        )
         return result
 
     @staticmethod
@@ -211,15 +233,15 @@ class _Checks:
                     todo += [part[half:], part[:half]]
         return pl.concat(pieces, how="vertical_relaxed").to_series()
 
-    def _report(self, bad: Series, name: str, raw: Series, expected: str) -> None:
-        if not bad.any():
-            return
-        marks = bad.to_numpy()
-        for row in np.flatnonzero(marks & ~self.bad):
-            value = raw[int(row)]
-            shown = "an empty field" if value is None or value == "" else repr(value)
-            self.problems.append(BadRow(int(row), name, expected, shown))
-        self.bad |= marks
+    def _report(self, bad: Series, raw: RawColumn, expected: str) -> None:
+        """Note that some values of a column are wrong."""
+        if bad.any():
+            self._report_rows(raw.rows(bad.to_numpy()), raw, expected)
+
+    def _report_rows(self, bad: np.ndarray, raw: RawColumn, expected: str) -> None:
+        for row in map(int, np.flatnonzero(bad & ~self.bad)):
+            self.problems.append(BadRow(row, raw.name, expected, raw.show(row)))
+        self.bad |= bad
 
 
 def parse_expression(expression: str, column: CategoricalColumn | NumericColumn) -> Any:
@@ -246,20 +268,11 @@ def parse_expression(expression: str, column: CategoricalColumn | NumericColumn)
     return parsed
 
 
-def _text(raw: Series) -> Series:
-    """Text, null where a field is empty."""
-    pl = import_optional("polars", extra="data")
-    text = raw.cast(pl.String)
-    return text.set((text == "").fill_null(False), None)
-
-
 def _parse(raw: Series, dtype: str) -> tuple[Series, Series]:
     """A column as String, Int64 or Float64, null where empty, and marks of unusable values."""
     pl = import_optional("polars", extra="data")
     if dtype == "string":
-        return _text(raw), pl.repeat(False, len(raw), eager=True)
-    if isinstance(raw.dtype, pl.String | pl.Categorical | pl.Enum):
-        raw = _text(raw)
+        return raw.cast(pl.String), pl.repeat(False, len(raw), eager=True)
     given = raw.is_not_null()
     if dtype == "integer" and raw.dtype != pl.Boolean:
         numbers = raw.cast(pl.Int64, strict=False)

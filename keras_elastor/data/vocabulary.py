@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data import storage
+from keras_elastor.data.value_index import ValueIndex
 from keras_elastor.optional import import_optional
 
 Series: TypeAlias = Any
@@ -61,14 +62,18 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
-        kinds = set(map(type, self.values))
-        if not (kinds <= {int} or kinds <= {str}):
-            raise ValueError(
-                "A Vocabulary holds integers or strings, not both and nothing else. "
-                f"Received values of: {', '.join(sorted(kind.__name__ for kind in kinds))}"
-            )
+        _require_one_kind(set(map(type, self.values)))
         if len(set(self.values)) < len(self.values):
             raise ValueError("A Vocabulary holds every value once. Received one more often")
+
+    @classmethod
+    def _of_column(cls, known: Series) -> Vocabulary:
+        """Of values that are known to be right: checking millions takes longer than using them."""
+        vocabulary = cls.__new__(cls)
+        vars(vocabulary).update(
+            values=tuple(known.to_list()), _known=known, _index=ValueIndex(known)
+        )
+        return vocabulary
 
     @classmethod
     def build(cls, *columns: Series, min_count: int = 1) -> Vocabulary:
@@ -114,15 +119,17 @@ class Vocabulary:
                 "Expected `min_count` to be an integer of at least 1. "
                 f"Received: min_count={min_count!r}"
             )
-        values: list[Any] = list(self.values)
+        columns = [self._known] if self.values else []
         for frame in counts:
             often = frame.drop_nulls("value").filter(pl.col("count") >= min_count)
-            # One sort after the other is faster than one by both columns.
-            often = often.sort("value").sort("count", descending=True, maintain_order=True)
-            new = often["value"].to_list()
-            known = set(values)
-            values += [value for value in new if value not in known] if known else new
-        return Vocabulary(tuple(values))
+            # Most values share few counts: sorted inside these, which is faster than by both.
+            often = often.group_by("count").agg(pl.col("value").sort())
+            new = often.sort("count", descending=True).explode("value")["value"]
+            for known in columns if len(new) else []:
+                _require_one_kind({int if it.dtype.is_integer() else str for it in (known, new)})
+                new = new.filter(~new.is_in(known.implode()))
+            columns += [new] if len(new) else []
+        return Vocabulary._of_column(pl.concat(columns)) if columns else self
 
     @property
     def size(self) -> int:
@@ -171,39 +178,22 @@ class Vocabulary:
         pl = import_optional("polars", extra="data")
         if not isinstance(column.dtype, pl.List):
             raise ValueError(f"Expected a column of lists. Received: dtype={column.dtype}")
-        if padding not in SIDES or truncation not in SIDES:
-            raise ValueError(
-                "Expected `padding` and `truncation` to be 'pre' or 'post'. "
-                f"Received: padding={padding!r}, truncation={truncation!r}"
-            )
-        kept = column.list.tail(max_length) if truncation == "pre" else column.list.head(max_length)
-        lengths = kept.list.len().fill_null(0).to_numpy().astype(np.int64)[:, None]
-        values = single_values(kept.filter(kept.list.len() > 0))
-        known = np.where(values.is_null().to_numpy(), PADDING, self._lookup(values))
-        positions = np.arange(max_length)
-        is_value = positions >= max_length - lengths if padding == "pre" else positions < lengths
-        ids = np.full((len(column), max_length), PADDING, dtype=np.int32)
-        ids[is_value] = known
-        return ids
+        lengths = column.list.len().fill_null(0).to_numpy()
+        values = single_values(column.filter(lengths > 0))
+        ids = np.where(values.is_null().to_numpy(), PADDING, self._lookup(values))
+        return pad_lists(ids, lengths, max_length, padding, truncation)
 
     def _lookup(self, values: Series) -> np.ndarray:
         """Ids of single values, `(rows,)` int32; that of unknown values where one is null."""
         pl = import_optional("polars", extra="data")
         if not self.values or values.dtype == pl.Null:
             return np.full(len(values), self.out_of_vocabulary, np.int32)
-        known = pl.Int64 if isinstance(self.values[0], int) else pl.String
-        if values.dtype != known:
+        if values.dtype != self._known.dtype:
             raise ValueError(
-                f"Column '{values.name}': expected values of the type {known}, as in "
+                f"Column '{values.name}': expected values of the type {self._known.dtype}, as in "
                 f"the vocabulary. Received: {values.dtype}"
             )
-        keys, order, seed = self._index
-        wanted = _keys(values, seed)
-        # Searched for in rising order, neighbours are still in the cache: four times faster.
-        rising = np.argsort(wanted)
-        found = np.empty(len(wanted), np.int64)
-        found[rising] = np.minimum(np.searchsorted(keys, wanted[rising]), len(keys) - 1)
-        found = order[found]
+        found = self._index.find(values)
         # A hash may also be that of another value: only equal values have its id.
         equal = (self._known.gather(found) == values).fill_null(False).to_numpy()
         ids: np.ndarray = np.where(equal, found + 1, self.out_of_vocabulary).astype(np.int32)
@@ -214,19 +204,8 @@ class Vocabulary:
         return import_optional("polars", extra="data").Series(self.values)
 
     @functools.cached_property
-    def _index(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Keys of the values in rising order, the places of the values, the seed of the keys.
-
-        Made once: a join or a cast to an Enum hashes all values again on every call.
-        """
-        seed = 0
-        while True:
-            keys = _keys(self._known, seed)
-            order = np.argsort(keys)
-            keys = keys[order]
-            if (keys[1:] != keys[:-1]).all():
-                return keys, order, seed
-            seed += 1
+    def _index(self) -> ValueIndex:
+        return ValueIndex(self._known)
 
     def get_config(self) -> dict[str, Any]:
         """Plain values from which `from_config` makes an equal vocabulary."""
@@ -246,8 +225,16 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as JSON with one value per line, in the order of the ids."""
-        text = json.dumps(self.get_config(), separators=(",\n", ": "), ensure_ascii=False)
+        if self.values and self._is_plain_text():
+            text = '{"values": ["' + self._known.str.join('",\n"').item() + '"]}'
+        else:
+            text = json.dumps(self.get_config(), separators=(",\n", ": "), ensure_ascii=False)
         storage.write_bytes(path, f"{text}\n".encode())
+
+    def _is_plain_text(self) -> bool:
+        """Whether JSON writes the values as they are, which is then done at once for all."""
+        is_text = isinstance(self.values[0], str)
+        return is_text and not self._known.str.contains(r'["\\\x00-\x1f]').any()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
@@ -262,12 +249,45 @@ class Vocabulary:
             raise ValueError(f"{path}: {error}") from error
 
 
-def _keys(values: Series, seed: int) -> np.ndarray:
-    """A number per value: integers themselves, hashes of strings; any number where one is null."""
-    pl = import_optional("polars", extra="data")
-    keys = values.hash(seed) if values.dtype == pl.String else values.fill_null(0)
-    numbers: np.ndarray = keys.to_numpy()
-    return numbers
+def pad_lists(
+    ids: np.ndarray, lengths: np.ndarray, max_length: int, padding: str, truncation: str
+) -> np.ndarray:
+    """Lists of ids, cut and padded to one length, as `Vocabulary.encode_lists` says.
+
+    Args:
+        ids: the elements of all lists, one list after the other.
+        lengths: `(rows,)`, of the lists.
+        max_length: positions of the result.
+        padding: side of the zeros.
+        truncation: side that a longer list loses.
+
+    Returns:
+        `(rows, max_length)`, int32.
+
+    Raises:
+        ValueError: a side is unknown.
+    """
+    if padding not in SIDES or truncation not in SIDES:
+        raise ValueError(
+            "Expected `padding` and `truncation` to be 'pre' or 'post'. "
+            f"Received: padding={padding!r}, truncation={truncation!r}"
+        )
+    lengths = lengths.astype(np.int64)[:, None]
+    kept, ends = np.minimum(lengths, max_length), np.cumsum(lengths)[:, None]
+    first = ends - kept if truncation == "pre" else ends - lengths
+    place = np.arange(max_length) - (max_length - kept if padding == "pre" else 0)
+    is_value = (place >= 0) & (place < kept)
+    padded = np.full((len(lengths), max_length), PADDING, dtype=np.int32)
+    padded[is_value] = ids[(first + place)[is_value]]
+    return padded
+
+
+def _require_one_kind(kinds: set[type]) -> None:
+    if not (kinds <= {int} or kinds <= {str}):
+        raise ValueError(
+            "A Vocabulary holds integers or strings, not both and nothing else. "
+            f"Received values of: {', '.join(sorted(kind.__name__ for kind in kinds))}"
+        )
 
 
 def count_values(column: Series) -> DataFrame:

@@ -39,9 +39,10 @@ def read_csv_columns(path: Path, columns: Sequence[str]) -> DataFrame:
     text = dict.fromkeys(columns, pl.String)
     frames = [pl.DataFrame(schema={**text, _LINE: pl.Int64})]
     for segment in read_segments(path, columns, has_header=True, segment_bytes=_SEGMENT_BYTES):
-        frame, numbers, bad = parse_lines(segment.data, names, columns, ",")
+        table, numbers, bad = parse_lines(segment.data, names, columns, ",")
         if bad:
             raise_bad_row(segment, bad[0])
+        frame = pl.from_arrow(table).with_columns(pl.all().replace("", None))
         frames.append(frame.with_columns(pl.Series(_LINE, segment.first_row + numbers)))
     return pl.concat(frames)
 

@@ -148,25 +148,36 @@ def test_a_split_of_which_nothing_is_left(tmp_path):
         prepare(tmp_path, GOOD.split(b"\n")[0] + b"\nx,y\n", on_error="skip")
 
 
+def test_segments_of_which_nothing_is_left(tmp_path):
+    lines = GOOD.split(b"\n")
+    lines[1:45] = [line + b",x" for line in lines[1:45]]
+    manifest = prepare(tmp_path, b"\n".join(lines), on_error="skip")
+    assert [shard.rows for shard in manifest.splits["train"].shards] == [0, 0, 5, 11]
+    features, labels, _ = read(ke.data.load(tmp_path / "out", "train", 100))
+    assert features["user_group"].tolist() == ROWS["user"].cast(pl.Int64).to_list()[44:]
+    assert labels.tolist() == ROWS["click"].cast(pl.Int64).to_list()[44:]
+
+
 def test_a_file_without_line_ends_is_not_read_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["keras_elastor.data.segments"], "_LONGEST_LINE", 100)
     with raises_value_error("train.csv", "line 2", "text"):
         prepare(tmp_path, GOOD.split(b"\n")[0] + b"\n" + b"x" * 1000)
 
 
-def test_a_full_disk_is_named_and_the_run_goes_on_later(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["save_rows", "write_blocks"])
+def test_a_full_disk_is_named_and_the_run_goes_on_later(tmp_path, monkeypatch, step):
     module = sys.modules["keras_elastor.data.preparation"]
-    write = module.write_blocks
+    write = getattr(module, step)
 
-    def full(path, matrices):
-        path.write_bytes(b"part")
+    def full(path, *_):
+        path.with_suffix(".partial").write_bytes(b"part")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "write_blocks", full)
+    monkeypatch.setattr(module, step, full)
     with pytest.raises(OSError, match=r"No space left.*free space.*call again") as error:
         prepare(tmp_path, GOOD)
     assert error.value.errno == errno.ENOSPC
-    monkeypatch.setattr(module, "write_blocks", write)
+    monkeypatch.setattr(module, step, write)
     assert prepare(tmp_path, GOOD).splits["train"].rows == 60
 
 

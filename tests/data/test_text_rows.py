@@ -11,16 +11,19 @@ COLUMNS = ["x", "y"]
 
 
 def parse(data, separator=",", needed=("x", "y")):
-    frame, lines, bad = parse_lines(data, COLUMNS, list(needed), separator)
-    return frame.rows(), lines.tolist(), [(row.row, row.expected, row.received) for row in bad]
+    table, lines, bad = parse_lines(data, COLUMNS, list(needed), separator)
+    rows = [tuple(row.values()) for row in table.to_pylist()]
+    coded, *_ = parse_lines(data, COLUMNS, list(needed), separator, coded=COLUMNS)
+    assert [tuple(row.values()) for row in coded.to_pylist()] == rows
+    return rows, lines.tolist(), [(row.row, row.expected, row.received) for row in bad]
 
 
 @pytest.mark.parametrize(
     ("data", "rows"),
     [
         (b"a,1\nb,2\n", [("a", "1"), ("b", "2")]),
-        (b"a,1\r\nb,\r\n", [("a", "1"), ("b", None)]),
-        (b",\n", [(None, None)]),
+        (b"a,1\r\nb,\r\n", [("a", "1"), ("b", "")]),
+        (b",\n", [("", "")]),
         (b'"a,b",1\n"q""r",2\n"",3\n', [("a,b", "1"), ('q"r', "2"), ("", "3")]),
         ("é,日\n".encode(), [("é", "日")]),
         (b" a ,#\n", [(" a ", "#")]),
@@ -82,6 +85,14 @@ def test_a_piece_of_a_row_takes_its_neighbours_with_it():
     assert parse(b"a,1\nb")[1] == [0]
 
 
+def test_a_line_longer_than_a_piece_and_many_pieces(monkeypatch):
+    monkeypatch.setattr("keras_elastor.data.text_rows._PIECE_BYTES", 10)
+    data = b"a,1\nb,2\nc,3\nd,1\n" + b"x" * 50 + b",2\n"
+    values = ["a", "b", "c", "d", "x" * 50]
+    assert parse(data)[0] == list(zip(values, "12312", strict=True))
+    assert parse(data[:16])[0] == list(zip(values[:4], "1231", strict=True))
+
+
 def test_errors_that_cancel_out_are_found():
     # As many fields in all as two right rows have.
     assert [row for row, *_ in parse(b"a,b,c\nd\n")[2]] == [0, 1]
@@ -95,13 +106,13 @@ def test_reads_what_the_csv_module_writes(rows):
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     found, _, bad = parse(out.getvalue().encode())
-    assert [tuple(value or "" for value in row) for row in found] == rows
+    assert found == rows
     assert not bad
 
 
 @given(st.binary(max_size=60))
 def test_every_line_is_a_row_or_named(data):
-    frame, lines, bad = parse_lines(data, COLUMNS, COLUMNS, ",")
+    table, lines, bad = parse_lines(data, COLUMNS, COLUMNS, ",")
     number = len(data.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")) if data else 0
     assert sorted([*lines.tolist(), *(row.row for row in bad)]) == list(range(number))
-    assert len(frame) == len(lines)
+    assert len(table) == len(lines)

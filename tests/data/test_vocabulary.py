@@ -116,9 +116,10 @@ def test_values_of_equal_hashes_keep_their_own_ids(monkeypatch):
     def poor(values, seed):
         # With seed 0 all known values collide, with seed 1 only others with them.
         texts = values.fill_null("").to_list()
-        return np.array([len(text) if seed == 0 else ord((text + " ")[0]) for text in texts])
+        keys = [len(text) if seed == 0 else ord((text + " ")[0]) for text in texts]
+        return np.array(keys, np.uint64)
 
-    monkeypatch.setattr("keras_elastor.data.vocabulary._keys", poor)
+    monkeypatch.setattr("keras_elastor.data.value_index.hashes", poor)
     vocabulary = Vocabulary(("cc", "aa", "bb"))
     ids = vocabulary.encode(pl.Series(["aa", "ab", "bb", "b", None, "z", "", "cc"]))
     assert ids.tolist() == [2, 4, 3, 4, 4, 4, 4, 1]
