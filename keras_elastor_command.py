@@ -159,12 +159,10 @@ def main(arguments: list[str] | None = None) -> int:
         0 if all went well, 1 if a run failed, 2 if something given was wrong, 130 after Ctrl-C or
         SIGTERM.
     """
-    options = make_parser().parse_args(arguments)
-    if options.backend:
-        os.environ["KERAS_BACKEND"] = options.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    options = argparse.Namespace(command=None, debug=False)
     try:
         with _sigterm_as_ctrl_c():
+            options = make_parser().parse_args(arguments)
             return _run(options)
     except KeyboardInterrupt:
         hint = STOPPED.get(options.command)
@@ -194,6 +192,9 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.backend:
+        os.environ["KERAS_BACKEND"] = options.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import keras
     except ImportError as error:
