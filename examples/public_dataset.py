@@ -5,6 +5,7 @@ Run one of them: criteo.py, avazu.py, kuaivideo.py, taobaoad.py, movielens.py.
 
 import argparse
 import os
+import pathlib
 import sys
 import tempfile
 import time
@@ -67,7 +68,8 @@ def run(
     if options.sample:
         folder = scratch
         ke.datasets.write_sample(name, folder, options.sample)
-    prepared = options.prepared or os.path.join(scratch, "prepared")
+    # A path, as a text like "criteo_x1" would be the name of a dataset to `ke.data.load`.
+    prepared = pathlib.Path(options.prepared or os.path.join(scratch, "prepared"))
     try:
         manifest = ke.datasets.prepare(name, folder, prepared, check_md5=not options.sample)
     except ke.datasets.DatasetNotFoundError as error:
