@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
-from tests.models.test_models import criteo_schema, without_drawing  # noqa: F401 - a fixture
+from tests.models.test_baseline_presets import SCHEMAS
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -100,14 +100,8 @@ def test_the_table_of_models_says_what_was_measured():
 @pytest.mark.usefixtures("without_drawing")
 def test_the_table_of_models_has_the_sizes_of_the_presets():
     for name, (_, preset, *_) in table_of_models().items():
-        if preset == "no preset":
-            assert not [p for p in ke.models.list_presets() if is_preset_of(p, name)], name
-            continue
         size, preset_name = re.fullmatch(r"([\d,]+) \(`(\w+)`\)", preset).groups()
-        model = ke.models.create(preset_name, criteo_schema())
+        dataset = "_".join(preset_name.split("_")[-2:])
+        model = ke.models.create(preset_name, SCHEMAS.get(dataset, SCHEMAS["criteo_x1"])[1])
         assert type(model).__name__ == name
         assert f"{model.count_dense_params():,}" == size
-
-
-def is_preset_of(preset, model):
-    return ke.models.get_preset(preset).model.__name__ == model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -44,6 +45,9 @@ class FeatureEncoder(keras.layers.Layer):
             FuxiCTR's lambda is `keras.regularizers.L2(lambda / 2)`. Default: None.
         history_pooling: a `HistoryPooling` layer, such as `TargetAttention()`; each history has one
             of its own. Default: None, `MeanPooling()`.
+        joint_histories: groups of names of histories that tell of the same events, such as item and
+            category of each click. The rows of a group are pooled as one, side by side, at the
+            positions that are not padding in its first history. Default: (), each history alone.
 
     Input: a dict with one tensor per feature: `(batch,)` integers, `(batch,)` floats,
     `(batch, max_length)` integers or `(batch, dim)` floats.
@@ -58,7 +62,8 @@ class FeatureEncoder(keras.layers.Layer):
 
     Raises:
         ValueError: the pooling is no `HistoryPooling`, or it looks at the candidate and no
-            `Categorical` feature reads the history's table.
+            `Categorical` feature reads the history's table; a joint history is no `Sequence`, stands
+            in two groups, or differs in length from the first of its group.
 
     Reference: FuxiCTR, `FeatureEmbedding`.
     """  # noqa: E501 - the rows of a table do not break
@@ -71,6 +76,7 @@ class FeatureEncoder(keras.layers.Layer):
         numeric_initializer: InitializerLike = None,
         embeddings_regularizer: RegularizerLike = None,
         history_pooling: HistoryPooling | None = None,
+        joint_histories: Iterable[Iterable[str]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,6 +90,8 @@ class FeatureEncoder(keras.layers.Layer):
         self.numeric_initializer = keras.initializers.get(numeric_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
         self.history_pooling = serialize(self._check_pooling(history_pooling))
+        self.joint_histories = tuple(tuple(group) for group in joint_histories)
+        self._check_joint_histories()
         # Half precision would round large numbers and ids before they are looked at.
         self.autocast = False
 
@@ -106,6 +114,33 @@ class FeatureEncoder(keras.layers.Layer):
                         f"table, '{history.table_name}'. Received: no such feature"
                     )
         return pooling
+
+    def _check_joint_histories(self) -> None:
+        histories = {feature.name: feature for feature in self._features(Sequence)}
+        seen: set[str] = set()
+        for group in self.joint_histories:
+            for name in group:
+                if name not in histories or name in seen:
+                    raise ValueError(
+                        f"{type(self).__name__}: expected groups of the Sequence features "
+                        f"{', '.join(histories) or '(none)'}, each named once. Received: "
+                        f"'{name}' in joint_histories={self.joint_histories}"
+                    )
+                seen.add(name)
+                first, history = histories[group[0]], histories[name]
+                if history.max_length != first.max_length:
+                    raise ValueError(
+                        f"Sequence feature '{name}': expected max_length={first.max_length} as of "
+                        f"'{first.name}', the first of its group in `joint_histories`. Received: "
+                        f"max_length={history.max_length}"
+                    )
+
+    def _history_groups(self) -> list[list[Sequence]]:
+        """The histories that are pooled as one, each in one group."""
+        histories = {feature.name: feature for feature in self._features(Sequence)}
+        joint = {name for group in self.joint_histories for name in group}
+        alone = [(name,) for name in histories if name not in joint]
+        return [[histories[name] for name in group] for group in (*self.joint_histories, *alone)]
 
     def _features(self, kind: type) -> list[Any]:
         return [feature for feature in self.schema.features if isinstance(feature, kind)]
@@ -136,18 +171,20 @@ class FeatureEncoder(keras.layers.Layer):
                 autocast=False,
             )
         self.poolings = {
-            feature.name: self._make_pooling(feature) for feature in self._features(Sequence)
+            group[0].name: self._make_pooling(group) for group in self._history_groups()
         }
         self.projections = {
             feature.name: self._make_projection(feature) for feature in self._features(Embedding)
         }
         self.built = True
 
-    def _make_pooling(self, history: Sequence) -> Any:
+    def _make_pooling(self, group: list[Sequence]) -> Any:
+        name = "_".join(history.name for history in group)
         pooling = clone_layer(
-            deserialize(self.history_pooling), f"{history.name}_pooling", self.dtype_policy
+            deserialize(self.history_pooling), f"{name}_pooling", self.dtype_policy
         )
-        rows, row = (None, history.max_length, self.embedding_dim), (None, self.embedding_dim)
+        width = len(group) * self.embedding_dim
+        rows, row = (None, group[0].max_length, width), (None, width)
         pooling.build([rows, rows[:2], row] if pooling.uses_target else [rows, rows[:2]])
         return pooling
 
@@ -183,27 +220,32 @@ class FeatureEncoder(keras.layers.Layer):
         if self.table is None:
             return {}
         categorical = self._features(Categorical)
-        histories = self._features(Sequence)
         columns = [ops.expand_dims(inputs[feature.name], 1) for feature in categorical]
-        columns += [inputs[feature.name] for feature in histories]
+        columns += [inputs[feature.name] for feature in self._features(Sequence)]
         rows = self.table(ops.concatenate(columns, axis=1))
         embeddings: dict[type, Tensor] = {Categorical: rows[:, : len(categorical)]}
         targets: dict[str, Tensor] = {}
         for index, feature in enumerate(categorical):
             targets.setdefault(feature.table_name, rows[:, index])
-        pooled = []
+        histories: dict[str, Tensor] = {}
         start = len(categorical)
-        for feature in histories:
-            end = start + feature.max_length
-            mask = ops.cast(ops.not_equal(inputs[feature.name], 0), rows.dtype)
-            pooling = self.poolings[feature.name]
-            parts = [rows[:, start:end], mask]
+        for feature in self._features(Sequence):
+            histories[feature.name] = rows[:, start : start + feature.max_length]
+            start += feature.max_length
+        pooled: dict[str, Tensor] = {}
+        for group in self._history_groups():
+            mask = ops.cast(ops.not_equal(inputs[group[0].name], 0), rows.dtype)
+            parts = [_side_by_side([histories[feature.name] for feature in group]), mask]
+            pooling = self.poolings[group[0].name]
             if pooling.uses_target:
-                parts.append(targets[feature.table_name])
-            pooled.append(pooling(parts))
-            start = end
+                parts.append(_side_by_side([targets[feature.table_name] for feature in group]))
+            width = self.embedding_dim
+            outputs = pooling(parts)
+            for index, feature in enumerate(group):
+                pooled[feature.name] = outputs[:, index * width : (index + 1) * width]
         if pooled:
-            embeddings[Sequence] = ops.stack(pooled, axis=1)
+            in_order = [pooled[name] for name in histories]
+            embeddings[Sequence] = ops.stack(in_order, axis=1)
         return embeddings
 
     def _embed_numbers(self, inputs: dict[str, Tensor]) -> Tensor | None:
@@ -243,6 +285,7 @@ class FeatureEncoder(keras.layers.Layer):
             "numeric_initializer": keras.initializers.serialize(self.numeric_initializer),
             "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
             "history_pooling": self.history_pooling,
+            "joint_histories": self.joint_histories,
         }
 
     @classmethod
@@ -250,3 +293,7 @@ class FeatureEncoder(keras.layers.Layer):
         """Make the encoder from its config."""
         nested = {name: deserialize(config[name]) for name in ("schema", "history_pooling")}
         return cls(**{**config, **nested})
+
+
+def _side_by_side(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else ops.concatenate(tensors, axis=-1)

@@ -95,7 +95,8 @@ class LinearTerm(FeatureEncoder):
     def get_config(self) -> Config:
         """Constructor arguments."""
         config = {**super().get_config(), "units": self.units, "use_bias": self.use_bias}
-        del config["embedding_dim"], config["history_pooling"]
+        for name in ("embedding_dim", "history_pooling", "joint_histories"):
+            del config[name]
         return config
 
     @classmethod

@@ -1,7 +1,8 @@
 """The baselines as tuned by BARS, by name: arguments, batch size and published numbers.
 
 Hyperparameters and numbers were read in the logs of github.com/reczoo/BARS (commit 5b5e61f, CTR
-prediction). All runs used Adam with learning rate 1e-3.
+prediction). All runs used Adam with learning rate 1e-3. GDCN and Wukong are not in BARS; theirs are
+the templates of FuxiCTR, not tuned for any data, and nothing is published for them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ import keras
 from keras_elastor.models.autoint import AutoInt
 from keras_elastor.models.dcn_v2 import DCNv2
 from keras_elastor.models.deepfm import DeepFM
+from keras_elastor.models.din import DIN
 from keras_elastor.models.dlrm import DLRM
 from keras_elastor.models.dnn import DNN
 from keras_elastor.models.final_mlp import FinalMLP
+from keras_elastor.models.fm import FM
+from keras_elastor.models.gdcn import GDCN
+from keras_elastor.models.logistic_regression import LogisticRegression
+from keras_elastor.models.mask_net import MaskNet
 from keras_elastor.models.registry import register_preset
+from keras_elastor.models.wide_and_deep import WideAndDeep
+from keras_elastor.models.wukong import Wukong
 from keras_elastor.models.xdeepfm import xDeepFM
 
 _REFERENCE = "BARS (github.com/reczoo/BARS, commit 5b5e61f), CTR prediction, "
+_TEMPLATES = "FuxiCTR (github.com/reczoo/FuxiCTR, commit 0245987), template of model_zoo/"
 _SUFFIXES = {
     "criteo_x1": "Criteo_x1",
     "criteo_x4": "Criteo_x4_001",
@@ -27,7 +36,7 @@ _SUFFIXES = {
     "kuaivideo_x1": "KuaiVideo_x1",
     "taobaoad_x1": "TaobaoAd_x1",
 }
-# Embedding width and batch size are the same for all models of a data set.
+# Embedding width and batch size are the same for nearly all models of a data set.
 _DATASETS = {
     "criteo_x1": (10, 4096),
     "criteo_x4": (16, 10000),
@@ -43,15 +52,18 @@ def _register(
     dataset: str,
     embedding_regularizer: float,
     published: dict[str, float],
+    batch_size: int | None = None,
     **arguments: Any,
 ) -> None:
-    embedding_dim, batch_size = _DATASETS[dataset]
+    embedding_dim, usual_batch_size = _DATASETS[dataset]
 
     def make_arguments() -> dict[str, Any]:
         # FuxiCTR's regularizer is half of its strength times the sum of squares.
         strength = embedding_regularizer / 2
         regularizer = keras.regularizers.L2(strength) if strength else None
-        common = {"embedding_dim": embedding_dim, "embeddings_regularizer": regularizer}
+        common: dict[str, Any] = {"embeddings_regularizer": regularizer}
+        if model is not LogisticRegression:
+            common["embedding_dim"] = embedding_dim
         return {**common, **arguments}
 
     register_preset(
@@ -59,7 +71,7 @@ def _register(
         model,
         make_arguments,
         _REFERENCE + _SUFFIXES[dataset],
-        batch_size=batch_size,
+        batch_size=batch_size or usual_batch_size,
         published=published,
     )
 
@@ -70,11 +82,34 @@ def _scores(auc: float, logloss: float, gauc: float | None = None) -> dict[str, 
 
 
 def _register_criteo_x1() -> None:
-    def register(name: str, model: Any, auc: float, logloss: float, **arguments: Any) -> None:
-        _register(name, model, "criteo_x1", 1e-5, _scores(auc, logloss), **arguments)
+    def register(
+        name: str, model: Any, auc: float, logloss: float, strength: float = 1e-5, **arguments: Any
+    ) -> None:
+        _register(name, model, "criteo_x1", strength, _scores(auc, logloss), **arguments)
 
     three = (400, 400, 400)
     attention = {"attention_dim": 256, "use_layer_norm": True, "use_linear": True}
+    register("logistic_regression", LogisticRegression, 0.788625, 0.460914, 5e-7)
+    register("fm", FM, 0.802157, 0.449063, 5e-6)
+    register(
+        "wide_and_deep",
+        WideAndDeep,
+        0.813860,
+        0.438004,
+        hidden_units=three,
+        normalization="batch",
+        dropout=0.1,
+    )
+    register(
+        "mask_net",
+        MaskNet,
+        0.813909,
+        0.438021,
+        serial_units=three,
+        reduction_ratio=0.2,
+        normalize_embeddings=False,
+        dropout=0.2,
+    )
     register("dnn", DNN, 0.813668, 0.438218, hidden_units=three, dropout=0.1)
     register("dcn_v2", DCNv2, 0.814195, 0.437788, parallel_units=(500, 500, 500), dropout=0.1)
     register("xdeepfm", xDeepFM, 0.813901, 0.438018, hidden_units=three, dropout=0.2)
@@ -127,6 +162,22 @@ def _register_criteo_x4() -> None:
     ) -> None:
         _register(name, model, "criteo_x4", strength, _scores(auc, logloss), **arguments)
 
+    register("logistic_regression", LogisticRegression, 0.793359, 0.456754, 1e-7)
+    register("fm", FM, 0.808607, 0.443109)
+    register("wide_and_deep", WideAndDeep, 0.814232, 0.437693, hidden_units=five, dropout=0.2)
+    register(
+        "mask_net",
+        MaskNet,
+        0.813420,
+        0.438748,
+        serial_units=(),
+        parallel_units=(500, 500),
+        hidden_units=five,
+        reduction_ratio=0.1,
+        normalize_embeddings=False,
+        use_layer_norm=False,
+        dropout=0.3,
+    )
     register("dnn", DNN, 0.814042, 0.438015, hidden_units=five, dropout=0.2)
     register(
         "dcn_v2",
@@ -163,10 +214,28 @@ def _register_avazu_x4() -> None:
         "use_linear": True,
     }
     four = (2000,) * 4
+    register("logistic_regression", LogisticRegression, 1e-8, 0.777457, 0.381525)
+    register("fm", FM, 1e-6, 0.788721, 0.375362)
+    register("wide_and_deep", WideAndDeep, 1e-9, 0.792869, 0.371969, hidden_units=four, dropout=0.1)
+    register(
+        "mask_net",
+        MaskNet,
+        1e-9,
+        0.794382,
+        0.371189,
+        serial_units=(),
+        parallel_units=(500,) * 6,
+        hidden_units=(2000,) * 3,
+        reduction_ratio=0.8,
+        normalize_embeddings=False,
+        use_layer_norm=False,
+    )
     register("dnn", DNN, 1e-8, 0.792761, 0.372169, hidden_units=(1000,) * 4)
     register("dcn_v2", DCNv2, 1e-9, 0.793146, 0.371865, num_cross_layers=4, parallel_units=four)
     register("xdeepfm", xDeepFM, 0.0, 0.793283, 0.371780, cin_units=(276,), hidden_units=(500,) * 3)
     register("autoint", AutoInt, 1e-6, 0.789103, 0.374519, **attention)
+    # The run had no deep network: `dnn_hidden_units` is empty in its log.
+    register("autoint_plus", AutoInt, 1e-7, 0.790215, 0.374625, **attention)
 
 
 def _register_kuaivideo_x1() -> None:
@@ -176,6 +245,19 @@ def _register_kuaivideo_x1() -> None:
         _register(name, model, "kuaivideo_x1", strength, _scores(*scores), **arguments)
 
     units = (1024, 512, 256)
+    register("fm", FM, 1e-5, (0.741790, 0.439771, 0.659864), batch_size=4096)
+    # Attention over the item ids alone: the visual vectors of a history arrive pooled.
+    register(
+        "din",
+        DIN,
+        1e-4,
+        (0.749537, 0.432120, 0.669568),
+        attention_units=(512, 256),
+        attention_activation="relu",
+        attention_dropout=0.2,
+        hidden_units=units,
+        dropout=0.1,
+    )
     register("dnn", DNN, 5e-5, (0.745264, 0.440147, 0.665842), hidden_units=units, dropout=0.1)
     register(
         "dcn_v2",
@@ -210,10 +292,29 @@ def _register_kuaivideo_x1() -> None:
 
 
 def _register_taobaoad_x1() -> None:
-    def register(name: str, model: Any, scores: tuple[float, ...], **arguments: Any) -> None:
-        _register(name, model, "taobaoad_x1", 5e-6, _scores(*scores), **arguments)
+    def register(
+        name: str,
+        model: Any,
+        scores: tuple[float, ...],
+        strength: float = 5e-6,
+        **arguments: Any,
+    ) -> None:
+        _register(name, model, "taobaoad_x1", strength, _scores(*scores), **arguments)
 
     units = (512, 256, 128)
+    register("fm", FM, (0.623407, 0.196925, 0.563808), 5e-7)
+    register(
+        "din",
+        DIN,
+        (0.652399, 0.192445, 0.576459),
+        attention_units=(512, 256),
+        attention_activation="relu",
+        attention_dropout=0.4,
+        joint_histories=(("cate_his", "brand_his", "btag_his"),),
+        hidden_units=units,
+        activation="relu",
+        dropout=0.1,
+    )
     register("dnn", DNN, (0.646715, 0.193133, 0.573269), hidden_units=units)
     register(
         "dcn_v2",
@@ -242,8 +343,20 @@ def _register_taobaoad_x1() -> None:
     )
 
 
+def _register_templates() -> None:
+    def gdcn() -> dict[str, Any]:
+        return {"embedding_dim": 32, "parallel_units": (), "stacked_units": (1024, 512, 256)}
+
+    def wukong() -> dict[str, Any]:
+        return {"embedding_dim": 64, "hidden_units": (512, 256), "normalization": "batch"}
+
+    register_preset("gdcn_template", GDCN, gdcn, _TEMPLATES + "GDCN", batch_size=10000)
+    register_preset("wukong_template", Wukong, wukong, _TEMPLATES + "WuKong", batch_size=10000)
+
+
 _register_criteo_x1()
 _register_criteo_x4()
 _register_avazu_x4()
 _register_kuaivideo_x1()
 _register_taobaoad_x1()
+_register_templates()

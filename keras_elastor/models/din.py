@@ -21,7 +21,6 @@ class DIN(RankingModel):
         logits = MLP([e_1, ..., e_F, TargetAttention(history, candidate), ...])
 
     The candidate of a history is the first `Categorical` feature that reads the history's table.
-    Several histories are attended one by one; FuxiCTR can attend them together.
 
     Args:
         schema: a `FeatureSchema` with at least one `Sequence`.
@@ -34,6 +33,8 @@ class DIN(RankingModel):
         normalization: norm before each activation of the MLP, see `MLP`. Default: None.
         dropout: rate after each activation of the MLP. Default: 0.
         attention_dropout: rate after each activation of the attention. Default: 0.
+        joint_histories: groups of names of histories that are attended as one, see
+            `FeatureEncoder`. Default: (), one by one.
         embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
         dtype: dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
@@ -64,6 +65,7 @@ class DIN(RankingModel):
         normalization: str | None = None,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        joint_histories: Sequence[Sequence[str]] = (),
         embeddings_regularizer: RegularizerLike = None,
         dtype: Any = None,
         **kwargs: Any,
@@ -77,7 +79,9 @@ class DIN(RankingModel):
         attention = TargetAttention(
             attention_units, attention_activation, attention_dropout, use_softmax
         )
-        inputs, embeddings = encode(schema, embedding_dim, embeddings_regularizer, attention, dtype)
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, attention, dtype, joint_histories
+        )
         activation = Dice() if activation is None else activation
         head = PredictionHead(
             schema.num_tasks,

@@ -53,6 +53,7 @@ def encode(
     embeddings_regularizer: RegularizerLike,
     history_pooling: Any,
     dtype: Any,
+    joint_histories: Iterable[Iterable[str]] = (),
 ) -> tuple[dict[str, Any], Tensor]:
     """The inputs of a schema and their embeddings, `(batch, fields, embedding_dim)`.
 
@@ -71,6 +72,7 @@ def encode(
         embedding_dim,
         embeddings_regularizer=embeddings_regularizer,
         history_pooling=history_pooling,
+        joint_histories=joint_histories,
         dtype=dtype,
         name="encoder",
     )

@@ -8,6 +8,8 @@ from tests.assertions import raises_value_error
 from tests.backends import call, numpy
 from tests.checks import random_inputs
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 ROWS = random_inputs((4, 5))
 MASK = np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]], "float32")
 TARGET = random_inputs((5,), seed=1)
@@ -69,6 +71,66 @@ def test_encoder_attends_with_the_candidate_of_the_same_table():
     np.testing.assert_allclose(embeddings[:, 2], attended, atol=1e-6)
     assert np.abs(attended[0]).max() > 0
     assert not attended[1].any()
+
+
+JOINT_SCHEMA = ke.FeatureSchema(
+    [
+        ke.Categorical("item", 9),
+        ke.Sequence("items", 9, 3, table="item"),
+        ke.Sequence("tags", 4, 3, table="tag"),
+        ke.Sequence("other", 9, 3, table="item"),
+        ke.Categorical("tag", 4),
+    ]
+)
+JOINT_BATCH = {
+    "item": np.array([3, 4], "int32"),
+    "items": np.array([[5, 6, 0], [0, 0, 0]], "int32"),
+    "tags": np.array([[1, 0, 3], [2, 2, 2]], "int32"),
+    "other": np.array([[1, 2, 3], [8, 0, 0]], "int32"),
+    "tag": np.array([2, 1], "int32"),
+}
+
+
+def test_joint_histories_are_attended_as_one():
+    pooling = ke.layers.TargetAttention([6], "relu")
+    encoder = ke.layers.FeatureEncoder(
+        JOINT_SCHEMA,
+        5,
+        "random_normal",
+        history_pooling=pooling,
+        joint_histories=[("items", "tags")],
+    )
+    embeddings = call(encoder, JOINT_BATCH)
+    assert sorted(encoder.poolings) == ["items", "other"]
+    table = numpy(encoder.table.embeddings)
+    items, tags = (table[encoder.table.rows[name]] for name in ("item", "tag"))
+    rows = np.concatenate([items[JOINT_BATCH["items"]], tags[JOINT_BATCH["tags"]]], axis=-1)
+    target = np.concatenate([items[JOINT_BATCH["item"]], tags[JOINT_BATCH["tag"]]], axis=-1)
+    # A position is padding where the first history of the group is.
+    mask = (JOINT_BATCH["items"] != 0).astype("float32")
+    attended = call(encoder.poolings["items"], [rows, mask, target])
+    np.testing.assert_allclose(embeddings[:, 1], attended[:, :5], atol=1e-6)
+    np.testing.assert_allclose(embeddings[:, 2], attended[:, 5:], atol=1e-6)
+    assert np.abs(attended[0]).max() > 0
+    assert not attended[1].any()
+    alone = [items[JOINT_BATCH["other"]], (JOINT_BATCH["other"] != 0).astype("float32")]
+    expected = call(encoder.poolings["other"], [*alone, items[JOINT_BATCH["item"]]])
+    np.testing.assert_allclose(embeddings[:, 3], expected, atol=1e-6)
+    revived = ke.layers.FeatureEncoder.from_config(encoder.get_config())
+    assert revived.joint_histories == (("items", "tags"),)
+
+
+def test_wrong_joint_histories_are_named():
+    def make(*groups, schema=JOINT_SCHEMA):
+        return ke.layers.FeatureEncoder(schema, joint_histories=groups)
+
+    with raises_value_error("items, tags, other", "'item'"):
+        make(("items", "item"))
+    with raises_value_error("each named once", "'tags'"):
+        make(("items", "tags"), ("other", "tags"))
+    short = ke.FeatureSchema([ke.Sequence("items", 9, 3), ke.Sequence("tags", 4, 2)])
+    with raises_value_error("'tags'", "max_length=3", "max_length=2"):
+        make(("items", "tags"), schema=short)
 
 
 def test_an_attended_history_needs_a_candidate():

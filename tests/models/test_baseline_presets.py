@@ -5,7 +5,6 @@ import pytest
 
 import keras_elastor as ke
 from tests.assertions import raises_value_error
-from tests.models.test_models import without_drawing  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("without_drawing")
 
@@ -13,9 +12,24 @@ pytestmark = pytest.mark.usefixtures("without_drawing")
 CRITEO_X1_ROWS = 2_086_329
 CRITEO_X4_ROWS = 910_747
 AVAZU_X4_ROWS = 3_750_999
-# The logs of TaobaoAd_x1 do not tell it: the one number, give or take 25, that gives the published
-# sizes of DNN, DCNv2 and AutoInt+ alike.
-TAOBAOAD_X1_ROWS = 1_295_050
+TAOBAOAD_X1_SIZES = {
+    "userid": 403_958,
+    "cms_segid": 99,
+    "cms_group_id": 15,
+    "final_gender_code": 4,
+    "age_level": 9,
+    "pvalue_level": 6,
+    "shopping_level": 5,
+    "occupation": 4,
+    "new_user_class_level": 7,
+    "adgroup_id": 246_851,
+    "cate_id": 11_330,
+    "campaign_id": 191_771,
+    "customer": 132_136,
+    "brand": 308_870,
+    "pid": 4,
+    "btag": 6,
+}
 
 
 def categorical(count, rows):
@@ -42,16 +56,13 @@ def kuaivideo(users=10_002, items=632_406):
     )
 
 
-def taobaoad(rows):
-    """The features of TaobaoAd_x1; the first has the rows that the others leave."""
+def taobaoad(sizes):
     shared = {"cate_his": "cate_id", "brand_his": "brand", "btag_his": "btag"}
-    names = ["userid", "cate_id", "brand", "btag", *(f"C{index}" for index in range(12))]
-    sizes = [rows - 2 * (len(names) - 1)] + [2] * (len(names) - 1)
     return ke.FeatureSchema(
         [
-            *(ke.Categorical(name, size) for name, size in zip(names, sizes, strict=True)),
+            *(ke.Categorical(name, size) for name, size in sizes.items()),
             ke.Numeric("price"),
-            *(ke.Sequence(name, 2, 50, table=table) for name, table in shared.items()),
+            *(ke.Sequence(name, sizes[table], 50, table=table) for name, table in shared.items()),
         ]
     )
 
@@ -61,7 +72,7 @@ SCHEMAS = {
     "criteo_x4": tuple(ke.FeatureSchema(categorical(39, rows)) for rows in (CRITEO_X4_ROWS, 78)),
     "avazu_x4": tuple(ke.FeatureSchema(categorical(24, rows)) for rows in (AVAZU_X4_ROWS, 48)),
     "kuaivideo_x1": (kuaivideo(), kuaivideo(2, 2)),
-    "taobaoad_x1": (taobaoad(TAOBAOAD_X1_ROWS), taobaoad(32)),
+    "taobaoad_x1": (taobaoad(TAOBAOAD_X1_SIZES), taobaoad(dict.fromkeys(TAOBAOAD_X1_SIZES, 2))),
 }
 # Trainable weights in millions, as printed in BARS' logs.
 PUBLISHED_MILLIONS = {
@@ -77,6 +88,23 @@ PUBLISHED_MILLIONS = {
     "dnn_taobaoad_x1": 41.93,
     "dcn_v2_taobaoad_x1": 43.58,
     "autoint_plus_taobaoad_x1": 42.05,
+    "xdeepfm_taobaoad_x1": 43.56,
+}
+# To the last weight, where the log was at hand. FuxiCTR before version 2 did not count the padding
+# row of a feature: the second number is how many weights such rows have.
+PUBLISHED = {
+    "logistic_regression_criteo_x1": (2_086_317, 26),
+    "logistic_regression_criteo_x4": (910_709, 39),
+    "fm_criteo_x1": (22_949_477, 26 * 11),
+    "fm_criteo_x4": (15_482_037, 39 * 17),
+    "fm_avazu_x4": (63_766_576, 24 * 17),
+    "fm_taobaoad_x1": (43_057_715, 0),
+    "wide_and_deep_criteo_x1": (23_429_477, 26 * 11),
+    "wide_and_deep_avazu_x4": (76_544_576, 24 * 17),
+    "mask_net_criteo_x1": (21_530_629, 26 * 10),
+    "mask_net_criteo_x4": (20_358_077, 0),
+    "mask_net_avazu_x4": (76_594_787, 0),
+    "din_taobaoad_x1": (42_263_682, 0),
 }
 
 
@@ -97,6 +125,12 @@ def test_size_is_the_published_one(name):
     assert round(count_trainable(name) / 1e6, 2) == PUBLISHED_MILLIONS[name]
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_size_is_the_published_one_to_the_last_weight(name):
+    published, padding = PUBLISHED[name]
+    assert count_trainable(name) == published + padding
+
+
 def test_published_sizes_that_differ_differ_as_documented():
     # The published count of the DNN, 21.82 M, holds its MLP twice.
     mlp = (390 * 400 + 400) + 2 * (400 * 400 + 400) + 401
@@ -105,8 +139,11 @@ def test_published_sizes_that_differ_differ_as_documented():
     # FuxiCTR's linear term has one weight per visual id, three times; ours one per number.
     ours = count_trainable("xdeepfm_kuaivideo_x1")
     assert round((ours + 3 * (3_242_317 - 64)) / 1e6, 2) == 53.91
-    # FuxiCTR's linear term has weights of their own for the histories, 0.32 M of the 43.56 M.
-    assert round(count_trainable("xdeepfm_taobaoad_x1") / 1e6, 2) == 43.24
+    ours = count_trainable("fm_kuaivideo_x1")
+    assert ours + 3 * (3_242_317 - 64) == 52_760_572
+    # FuxiCTR's two attentions look at the visual vectors, too: 4 * 64 more inputs of 512 units.
+    ours = count_trainable("din_kuaivideo_x1")
+    assert ours + 2 * (4 * 64 * 512) == 43_032_835
 
 
 @pytest.mark.parametrize(
@@ -119,6 +156,13 @@ def test_every_preset_builds(name):
     assert type(model) is preset.model
     assert 0.6 < preset.published["auc"] < 0.82
     assert preset.batch_size in (4096, 8192, 10000)
+
+
+@pytest.mark.parametrize("name", ke.models.list_presets("*_template"))
+def test_every_template_builds(name):
+    preset = ke.models.get_preset(name)
+    assert type(ke.models.create(name, criteo_x1(52))) is preset.model
+    assert not preset.published
 
 
 def test_create_takes_models_and_presets():
