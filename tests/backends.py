@@ -3,6 +3,9 @@
 On JAX both are compiled as a whole: compiling each operation alone takes ten times as long.
 """
 
+import functools
+import weakref
+
 import keras
 import numpy as np
 from keras import ops
@@ -25,13 +28,25 @@ def call(layer, inputs, training=False):
     return numpy(outputs)
 
 
+# A layer that is called again on inputs of the same shapes is not compiled again.
+_compiled_calls = weakref.WeakKeyDictionary()
+
+
 def _call_jax(layer, inputs, options):
     import jax
 
     if not layer.built:
         layer(symbolic(inputs))
-    compiled = jax.jit(lambda values, inputs: _stateless(layer, values, inputs, options))
-    return compiled([variable.value for variable in layer.variables], inputs)
+    calls = _compiled_calls.setdefault(layer, {})
+    key = options.get("training")
+    if key not in calls:
+        # A strong reference to the layer would keep it in the dictionary for good.
+        calls[key] = jax.jit(functools.partial(_stateless_weak, weakref.ref(layer), options))
+    return calls[key]([variable.value for variable in layer.variables], inputs)
+
+
+def _stateless_weak(layer, options, values, inputs):
+    return _stateless(layer(), values, inputs, options)
 
 
 def _stateless(layer, values, inputs, options):

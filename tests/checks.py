@@ -257,9 +257,7 @@ def _check_saving(model, features, tmp_path):
     loaded = keras.models.load_model(path)
     assert type(loaded) is type(model)
     assert loaded.get_config() == model.get_config()
-    np.testing.assert_allclose(
-        loaded.predict(features, verbose=0), model.predict(features, verbose=0), atol=1e-6
-    )
+    np.testing.assert_allclose(call(loaded, features), call(model, features), atol=1e-6)
 
 
 def _check_stages(model, features):

@@ -10,23 +10,14 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_use_fusion_emitters=false",
 )
-# Two test processes share the machine; more threads than cores only make them wait.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-
-import contextlib
-
-# Torch must be imported before TensorFlow in one process, or it can crash.
-with contextlib.suppress(ImportError):
-    import torch  # noqa: F401
-
-import keras
-import pytest
+# Two test processes share two cores; more threads than cores only make them wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.fixture(autouse=True)
-def _fresh_state():
-    """Every test starts from the same seed and leaves neither policy nor graph behind."""
-    keras.utils.set_random_seed(0)
-    yield
-    keras.config.set_dtype_policy("float32")
-    keras.utils.clear_session(free_memory=False)
+def pytest_configure(config):
+    """Load the fixtures, and with them Keras, where tests run.
+
+    The process that hands the tests out to others needs neither.
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        config.pluginmanager.import_plugin("tests.fixtures")

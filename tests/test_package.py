@@ -129,8 +129,12 @@ def saved(tmp_path):
     return tmp_path, model.predict(batch, verbose=0)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
-def test_a_saved_model_loads_in_a_fresh_process_on_every_backend(saved, backend):
+# What is saved on JAX is read everywhere, which goes through every backend's weights once.
+READERS = {"jax": ["jax", "torch", "tensorflow"]}
+
+
+@pytest.mark.parametrize("backend", READERS.get(keras.backend.backend(), [keras.backend.backend()]))
+def test_a_saved_model_loads_in_a_fresh_process(saved, backend):
     folder, expected = saved
     out = folder / f"{backend}.npy"
     code = LOAD.format(

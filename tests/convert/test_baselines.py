@@ -11,6 +11,8 @@ from tests.assertions import raises_value_error
 from tests.backends import call, numpy
 from tests.convert import fuxictr_twin
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 SHARED = {"embedding_dim": 4, "num_numeric": 2, "vocabulary_sizes": [7, 11, 5]}
 DNN = {"model": "DNN", "hidden_units": [6, 5]}
 DCN = {

@@ -17,6 +17,8 @@ from keras_elastor.convert.weights import _assignments
 from tests.assertions import raises_value_error
 from tests.backends import call, compute_gradients, numpy
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 LAYERS = sorted(
     path.stem for path in GOLDEN.glob("*.npz") if not path.stem.startswith(("model_", "replay_"))

@@ -12,7 +12,6 @@ import keras_elastor as ke
 from keras_elastor.convert.options import _MODELS
 from keras_elastor.convert.weights import _assignments
 from tests.backends import call, numpy
-from tests.models.test_models import without_drawing  # noqa: F401 - a fixture
 
 
 def projection(width, kind, dropout, norm=True):

@@ -9,6 +9,8 @@ import pytest
 import keras_elastor as ke
 from tests.checks import random_batch, random_inputs, run_layer_test
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 SCHEMA = ke.FeatureSchema(
     [
         ke.Categorical("item", 6),

@@ -9,6 +9,8 @@ from tests.assertions import raises_value_error
 from tests.backends import numpy
 from tests.checks import call_layer, random_inputs
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 
 @pytest.mark.parametrize("pre_norm", [True, False])
 @pytest.mark.parametrize("post_norm", [True, False])

@@ -13,6 +13,8 @@ from tests.assertions import raises_value_error
 from tests.backends import call, numpy
 from tests.checks import random_inputs
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 FIELDS = random_inputs((4, 3))
 FLAT = random_inputs((6,))
 OTHER = random_inputs((6,), seed=1)

@@ -9,6 +9,8 @@ from tests.assertions import raises_value_error
 from tests.backends import call, numpy
 from tests.checks import call_layer, random_inputs
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 
 def dense_operator(layer, tokens, token_dim):
     """The matrix of a linear layer on the flat vector, by its effect on each unit vector."""

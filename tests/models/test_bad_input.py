@@ -8,6 +8,8 @@ import keras_elastor as ke
 from tests.assertions import raises_value_error
 from tests.backends import call
 
+pytestmark = pytest.mark.usefixtures("drawn_by_numpy")
+
 SCHEMA = ke.FeatureSchema(
     [
         ke.Categorical("item", 9),

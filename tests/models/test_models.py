@@ -69,11 +69,13 @@ def test_every_registered_model_is_tested():
     assert set(ke.models.list_models()) == set(SMALL)
 
 
+@pytest.mark.usefixtures("drawn_by_numpy")
 @pytest.mark.parametrize("name", SMALL)
 def test_model(name, tmp_path):
     run_model_test(lambda **kwargs: make(name, **kwargs), SCHEMA, tmp_path)
 
 
+@pytest.mark.usefixtures("drawn_by_numpy")
 @pytest.mark.parametrize("name", SMALL)
 def test_several_tasks(name):
     schema = ke.FeatureSchema(SCHEMA.features, label=("click", "like", "share"))
@@ -95,18 +97,6 @@ OFFICIAL_SIZES = {
     "rank_elastor_avazu_dim64_fast": 10_887_185,
 }
 HUGE = {"rank_mixer_100m", "rank_mixer_1b"}
-
-
-@pytest.fixture
-def without_drawing(monkeypatch):
-    """Weights of models that are only counted need no random values."""
-
-    def zeros(initializer, shape, dtype=None, **kwargs):
-        return np.zeros(shape, dtype or "float32")
-
-    for initializer in ("VarianceScaling", "RandomNormal"):
-        monkeypatch.setattr(getattr(keras.initializers, initializer), "__call__", zeros)
-    monkeypatch.setattr(ke.layers.PerTokenInitializer, "__call__", zeros)
 
 
 @pytest.mark.usefixtures("without_drawing")
