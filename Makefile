@@ -35,9 +35,10 @@ clean:
 	rm -rf .venv .venv-beam
 
 # One environment for all that the Makefile runs, with exactly the versions of .ci/constraints.txt.
+# Python compiles what is imported at its first import; most files of these packages never are.
 $(INSTALLED): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint .ci/constraints.txt --editable '.[all]'
 	touch $@
 
 # Apache Beam wants older versions of four packages than .ci/constraints.txt has.

@@ -207,8 +207,7 @@ def run_model_test(make_model, schema, tmp_path):
     _check_model_training(make_model(), features, labels)
     _check_saving(model, features, tmp_path)
     _check_stages(model, features)
-    # The third policy is checked layer by layer.
-    for policy in ("mixed_bfloat16", "float64"):
+    for policy in POLICIES:
         with _policy_scope(policy):
             _check_model_policy(make_model, policy, features)
     return model

@@ -84,12 +84,15 @@ class CompressedInteraction(keras.layers.Layer):
         """Interact, compress and sum."""
         fields, embedding_dim = inputs.shape[1:]
         first = ops.transpose(inputs, (0, 2, 1))
+        # Row by row in memory: PyTorch would otherwise copy each product to reshape it.
+        first = ops.reshape(ops.reshape(first, (-1, embedding_dim * fields)), ops.shape(first))
         current, maps = first, fields
         sums = []
         for kernel, bias, units in zip(self.kernels, self.biases, self.hidden_units, strict=True):
             products = ops.expand_dims(first, -1) * ops.expand_dims(current, -2)
             products = ops.reshape(products, (-1, embedding_dim, fields * maps))
             current, maps = matrix_product(products, kernel) + bias, units
+            del products
             sums.append(ops.sum(current, axis=1))
         return ops.concatenate(sums, axis=-1)
 
