@@ -24,12 +24,14 @@ class EmbeddingTable(keras.layers.Layer):
     An id outside its own table would silently read a neighbour's rows. It reads NaN instead, alike
     on every backend, so that neither a prediction nor a loss can hide it.
 
+    Row 0 of each table, the padding, starts at zero and does not learn, as in FuxiCTR.
+
     Args:
         table_sizes: number of rows of each table by name, in the order of their rows in the weight.
         columns: name of the table that each column of the ids points into.
         embedding_dim: width of the rows.
-        embeddings_initializer: initializer of the rows; row 0 of each table, the padding, is zero.
-            Default: None, normal with standard deviation 1e-4, as in FuxiCTR.
+        embeddings_initializer: initializer of the rows but the padding. Default: None, normal with
+            standard deviation 1e-4, as in FuxiCTR.
         embeddings_regularizer: regularizer of all rows. FuxiCTR's embedding regularizer lambda is
             `keras.regularizers.L2(lambda / 2)`. Default: None.
 
@@ -111,7 +113,11 @@ class EmbeddingTable(keras.layers.Layer):
         indices = ops.where(is_valid, ops.add(ops.cast(inputs, "int32"), offsets), 0)
         embeddings = ops.cast(ops.take(self.embeddings, indices, axis=0), self.compute_dtype)
         not_a_number = ops.cast(float("nan"), self.compute_dtype)
-        return ops.where(ops.expand_dims(is_valid, -1), embeddings, not_a_number)
+        learns, is_valid = (
+            ops.expand_dims(mask, -1) for mask in (ops.not_equal(inputs, 0), is_valid)
+        )
+        embeddings = ops.where(learns, embeddings, ops.stop_gradient(embeddings))
+        return ops.where(is_valid, embeddings, not_a_number)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the looked-up rows."""

@@ -6,7 +6,7 @@ import pytest
 
 import keras_elastor as ke
 from tests.assertions import raises_value_error
-from tests.backends import call, numpy
+from tests.backends import call, compute_gradients, numpy
 from tests.checks import call_layer, random_batch
 
 
@@ -29,6 +29,17 @@ def test_embedding_table_starts_as_fuxictr_does():
     np.testing.assert_array_equal(rows[[0, 2000]], 0)
     assert (rows[[1, 1999, 2001]] != 0).all()
     assert rows.std() == pytest.approx(1e-4, rel=0.05)
+
+
+def test_padding_does_not_learn():
+    ids = np.array([[0, 0, 3], [3, 2, 1], [1, 1, 0], [3, 0, 3]], "int32")
+    layer, outputs = call_layer(make_table(), ids, (4, 3, 5))
+    probe = np.random.default_rng(0).normal(size=outputs.shape).astype("float32")
+    _, (gradient,) = compute_gradients(layer, ids, probe)
+    expected = np.zeros((7, 5))
+    np.add.at(expected, ids + np.array([0, 4, 0]), probe)
+    expected[[0, 4]] = 0
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, 2**31 - 1, -(2**31)])
