@@ -3,8 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BACKENDS := jax torch tensorflow
-# Two test processes, two threads each: the suite is many small compilations.
+# Two test processes, one thread each: the suite is many small compilations.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2
+
+# The environment is made without compiling what is never imported, so what is must be kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: quickstart test test-slow test-beam lint format clean $(BACKENDS:%=test-%)
 
@@ -35,7 +38,6 @@ clean:
 	rm -rf .venv .venv-beam
 
 # One environment for all that the Makefile runs, with exactly the versions of .ci/constraints.txt.
-# Python compiles what is imported at its first import; most files of these packages never are.
 $(INSTALLED): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --constraint .ci/constraints.txt --editable '.[all]'
