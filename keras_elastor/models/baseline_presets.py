@@ -81,16 +81,31 @@ def _scores(auc: float, logloss: float, gauc: float | None = None) -> dict[str, 
     return scores if gauc is None else {**scores, "gauc": gauc}
 
 
+def _register_shallow() -> None:
+    def linear(dataset: str, strength: float, auc: float, logloss: float) -> None:
+        scores = _scores(auc, logloss)
+        _register("logistic_regression", LogisticRegression, dataset, strength, scores)
+
+    linear("criteo_x1", 5e-7, 0.788625, 0.460914)
+    linear("criteo_x4", 1e-7, 0.793359, 0.456754)
+    linear("avazu_x4", 1e-8, 0.777457, 0.381525)
+
+    def fm(dataset: str, strength: float, *scores: float, batch_size: int | None = None) -> None:
+        _register("fm", FM, dataset, strength, _scores(*scores), batch_size)
+
+    fm("criteo_x1", 5e-6, 0.802157, 0.449063)
+    fm("criteo_x4", 1e-5, 0.808607, 0.443109)
+    fm("avazu_x4", 1e-6, 0.788721, 0.375362)
+    fm("kuaivideo_x1", 1e-5, 0.741790, 0.439771, 0.659864, batch_size=4096)
+    fm("taobaoad_x1", 5e-7, 0.623407, 0.196925, 0.563808)
+
+
 def _register_criteo_x1() -> None:
-    def register(
-        name: str, model: Any, auc: float, logloss: float, strength: float = 1e-5, **arguments: Any
-    ) -> None:
-        _register(name, model, "criteo_x1", strength, _scores(auc, logloss), **arguments)
+    def register(name: str, model: Any, auc: float, logloss: float, **arguments: Any) -> None:
+        _register(name, model, "criteo_x1", 1e-5, _scores(auc, logloss), **arguments)
 
     three = (400, 400, 400)
     attention = {"attention_dim": 256, "use_layer_norm": True, "use_linear": True}
-    register("logistic_regression", LogisticRegression, 0.788625, 0.460914, 5e-7)
-    register("fm", FM, 0.802157, 0.449063, 5e-6)
     register(
         "wide_and_deep",
         WideAndDeep,
@@ -162,8 +177,6 @@ def _register_criteo_x4() -> None:
     ) -> None:
         _register(name, model, "criteo_x4", strength, _scores(auc, logloss), **arguments)
 
-    register("logistic_regression", LogisticRegression, 0.793359, 0.456754, 1e-7)
-    register("fm", FM, 0.808607, 0.443109)
     register("wide_and_deep", WideAndDeep, 0.814232, 0.437693, hidden_units=five, dropout=0.2)
     register(
         "mask_net",
@@ -214,8 +227,6 @@ def _register_avazu_x4() -> None:
         "use_linear": True,
     }
     four = (2000,) * 4
-    register("logistic_regression", LogisticRegression, 1e-8, 0.777457, 0.381525)
-    register("fm", FM, 1e-6, 0.788721, 0.375362)
     register("wide_and_deep", WideAndDeep, 1e-9, 0.792869, 0.371969, hidden_units=four, dropout=0.1)
     register(
         "mask_net",
@@ -245,7 +256,6 @@ def _register_kuaivideo_x1() -> None:
         _register(name, model, "kuaivideo_x1", strength, _scores(*scores), **arguments)
 
     units = (1024, 512, 256)
-    register("fm", FM, 1e-5, (0.741790, 0.439771, 0.659864), batch_size=4096)
     # Attention over the item ids alone: the visual vectors of a history arrive pooled.
     register(
         "din",
@@ -292,17 +302,10 @@ def _register_kuaivideo_x1() -> None:
 
 
 def _register_taobaoad_x1() -> None:
-    def register(
-        name: str,
-        model: Any,
-        scores: tuple[float, ...],
-        strength: float = 5e-6,
-        **arguments: Any,
-    ) -> None:
-        _register(name, model, "taobaoad_x1", strength, _scores(*scores), **arguments)
+    def register(name: str, model: Any, scores: tuple[float, ...], **arguments: Any) -> None:
+        _register(name, model, "taobaoad_x1", 5e-6, _scores(*scores), **arguments)
 
     units = (512, 256, 128)
-    register("fm", FM, (0.623407, 0.196925, 0.563808), 5e-7)
     register(
         "din",
         DIN,
@@ -354,6 +357,7 @@ def _register_templates() -> None:
     register_preset("wukong_template", Wukong, wukong, _TEMPLATES + "WuKong", batch_size=10000)
 
 
+_register_shallow()
 _register_criteo_x1()
 _register_criteo_x4()
 _register_avazu_x4()
