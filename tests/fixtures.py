@@ -1,6 +1,7 @@
 """The fixtures of all tests."""
 
 import contextlib
+import gc
 
 # Torch must be imported before TensorFlow in one process, or it can crash.
 with contextlib.suppress(ImportError):
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+
+# What was imported lives as long as the process: do not search it for garbage again and again.
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
