@@ -1,6 +1,7 @@
 """Speed and memory of preparing and feeding data, on generated rows of Criteo's format.
 
 python benchmarks/data.py --rows 1000000 --fuxictr-python fuxictr-venv/bin/python
+python benchmarks/data.py --rows 1000000 20000000
 
 Prints a table and appends a line per measurement to results/data.csv, with the machine and the
 versions. Every measurement has a process, and so a peak memory, of its own. FuxiCTR prepares the
@@ -81,6 +82,7 @@ def generate(folder: Path, rows: int) -> Path:
         return path
     rng = np.random.default_rng(0)
     sizes = np.geomspace(10, LARGEST_VOCABULARY, 26).astype(int)
+    hexadecimal = np.array([f"{byte:02x}" for byte in range(256)], "S2")
     partial = path.with_suffix(".partial")
     with open(partial, "wb") as file:
         for start in range(0, rows, 250_000):
@@ -95,7 +97,8 @@ def generate(folder: Path, rows: int) -> Path:
                 few = rng.random(count) < 0.5
                 values = rng.integers(0, np.where(few, min(size, 1000), size))
                 hashes = (values.astype(np.uint64) + 1) * np.uint64(2654435761) % np.uint64(1 << 32)
-                columns[f"C{i}"] = pl.Series(np.char.mod("%08x", hashes)).set(missing(0.05), None)
+                digits = hexadecimal[hashes.astype(">u4").view(np.uint8)].view("S8")
+                columns[f"C{i}"] = pl.Series(digits).cast(pl.String).set(missing(0.05), None)
             pl.DataFrame(columns).write_csv(file, include_header=start == 0)
     partial.replace(path)
     return path

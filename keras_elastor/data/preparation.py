@@ -22,7 +22,6 @@ from keras_elastor.data.manifest import (
     Shard,
     Source,
     SplitManifest,
-    hash_file,
     load_encoder,
     save_vocabularies,
     shard_from_config,
@@ -33,6 +32,7 @@ from keras_elastor.data.progress import ProgressBar
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.segment_rows import raise_bad_row, read_rows, rejected_lines
 from keras_elastor.data.segments import Segment, read_segments
+from keras_elastor.data.source_hashes import SourceHashes
 from keras_elastor.data.stored_rows import Place, load_place, load_rows, save_rows
 from keras_elastor.data.text_rows import BadRow
 from keras_elastor.data.typed_rows import TypedRows
@@ -86,31 +86,15 @@ class Preparation:
 
     def manifest(self) -> Manifest:
         """Do what is not done yet."""
-        sources = {
-            path: Source(os.fspath(path), path.stat().st_size, hash_file(path))
-            for path in self._names
-        }
-        plan = {
-            "sources": {
-                split: [[sources[path].num_bytes, sources[path].sha256] for path in group]
-                for split, group in self._paths.items()
-            },
-            "recipe": self._recipe.get_config(),
-            "options": self._options,
-        }
-        if (self._folder / MANIFEST).is_file():
-            manifest = Manifest.load(self._folder)
-            self._require_same(plan, manifest.plan)
-            shutil.rmtree(self._work, ignore_errors=True)
-            return manifest
-        plan["versions"] = versions()
-        self._work.mkdir(exist_ok=True)
-        path = self._work / "plan.json"
-        if path.is_file():
-            self._require_same(plan, json.loads(path.read_text(encoding="utf-8")))
-        else:
-            write_atomically(path, json.dumps(plan, indent=2))
-        encoder = self._encoder()
+        with SourceHashes(self._names) as hashes:
+            if (self._folder / MANIFEST).is_file():
+                manifest = Manifest.load(self._folder)
+                self._require_same(self._plan(hashes.of), manifest.plan)
+                shutil.rmtree(self._work, ignore_errors=True)
+                return manifest
+            self._begin(hashes)
+            encoder = self._encoder()
+            sources = self._sources(hashes)
         splits = {
             split: SplitManifest(
                 tuple(sources[path] for path in group), self._write_split(split, encoder)
@@ -120,6 +104,65 @@ class Preparation:
         manifest = Manifest(self._recipe, encoder.schema, splits, self._options, versions())
         self._finish(manifest)
         return manifest
+
+    def _plan(self, identity: Callable[[Path], str | int]) -> dict[str, Any]:
+        """What decides the data, where files of one size and identity are the same."""
+        return {
+            "sources": {
+                split: [[path.stat().st_size, identity(path)] for path in group]
+                for split, group in self._paths.items()
+            },
+            "recipe": self._recipe.get_config(),
+            "options": self._options,
+        }
+
+    def _begin(self, hashes: SourceHashes) -> None:
+        """Take up what an earlier call has left, or raise FileExistsError if it is of other data.
+
+        The hashes are known when the first pass ends. Until then files are the same if nobody has
+        written them; if somebody has, all begins anew.
+        """
+        plan = {**self._plan(lambda path: 0), "versions": versions()}
+        begun = self._noted("plan.json")
+        if begun is not None:
+            self._require_same(plan, begun)
+        if self._noted("times.json") != self._times():
+            known = self._noted("hashes.json")
+            if known is not None:
+                self._require_same(self._plan(hashes.of), known)
+            elif self._work.is_dir():
+                shutil.rmtree(self._work)
+        self._work.mkdir(exist_ok=True)
+        self._note("plan.json", plan)
+        self._note("times.json", self._times())
+
+    def _sources(self, hashes: SourceHashes) -> dict[Path, Source]:
+        """The files, which the first pass has read."""
+        if self._noted("times.json") != self._times():
+            raise ValueError(
+                f"{', '.join(map(str, self._names))}: expected files that stay as they are while "
+                "they are read. Somebody has written to one of them. Call again"
+            )
+        self._note("hashes.json", self._plan(hashes.of))
+        return {
+            path: Source(os.fspath(path), path.stat().st_size, hashes.of(path))
+            for path in self._names
+        }
+
+    def _times(self) -> dict[str, list[int]]:
+        """When the files of each split were written last."""
+        return {
+            split: [path.stat().st_mtime_ns for path in group]
+            for split, group in self._paths.items()
+        }
+
+    def _note(self, name: str, value: dict[str, Any]) -> None:
+        if self._noted(name) != value:
+            write_atomically(self._work / name, json.dumps(value, indent=2))
+
+    def _noted(self, name: str) -> Any:
+        path = self._work / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def _require_same(self, plan: dict[str, Any], other: dict[str, Any]) -> None:
         different = [name for name in plan if other.get(name) != plan[name]]

@@ -43,7 +43,7 @@ def prepare(
     the size of the files. On the disk the kept rows take about as much as the text of the files
     until they are written; they are deleted shard by shard. Killed at any point and called again,
     it goes on at the next unfinished shard; the result equals that of an undisturbed run byte for
-    byte.
+    byte. Only if somebody writes a file before the first pass ends, that pass begins anew.
 
     | in `out_dir` | |
     |---|---|
@@ -91,8 +91,8 @@ def prepare(
     [1 2 1] [2.5 1.  0. ] [1. 0. 0.]
 
     Raises:
-        ValueError: a row is wrong (with "stop"), a file is damaged, is empty or lacks a column, or
-            an argument is wrong.
+        ValueError: a row is wrong (with "stop"), a file is damaged, is empty, lacks a column or
+            changes while it is read, or an argument is wrong.
         FileNotFoundError: a file is missing.
         FileExistsError: `out_dir` holds data of other files or of another recipe.
         OSError: the disk is full; free space and call again.

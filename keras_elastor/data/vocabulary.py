@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data import storage
+from keras_elastor.data.short_text import with_text
 from keras_elastor.data.value_index import ValueIndex
 from keras_elastor.optional import import_optional
 
@@ -70,10 +71,15 @@ class Vocabulary:
     def _of_column(cls, known: Series) -> Vocabulary:
         """Of values that are known to be right: checking millions takes longer than using them."""
         vocabulary = cls.__new__(cls)
-        vars(vocabulary).update(
-            values=tuple(known.to_list()), _known=known, _index=ValueIndex(known)
-        )
+        vars(vocabulary).update(_known=known, _index=ValueIndex(known))
         return vocabulary
+
+    def __getattr__(self, name: str) -> Any:
+        # Millions of values as Python's strings take several times the memory of the column.
+        if name == "values" and "_known" in vars(self):
+            vars(self)["values"] = tuple(self._known.to_list())
+            return self.values
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     @classmethod
     def build(cls, *columns: Series, min_count: int = 1) -> Vocabulary:
@@ -112,19 +118,24 @@ class Vocabulary:
         )
 
     def extend_by_counts(self, *counts: DataFrame, min_count: int = 1) -> Vocabulary:
-        """As `extend`, from polars frames of the columns `value` and `count`."""
+        """As `extend`, from polars frames of the columns `value` and `count`.
+
+        Args:
+            *counts: the values are integers, text, or keys of text (`short_text`), UInt64.
+            min_count: as for `build`.
+        """
         pl = import_optional("polars", extra="data")
         if not isinstance(min_count, int) or min_count < 1:
             raise ValueError(
                 "Expected `min_count` to be an integer of at least 1. "
                 f"Received: min_count={min_count!r}"
             )
-        columns = [self._known] if self.values else []
+        columns = [self._known] if len(self._known) else []
         for frame in counts:
             often = frame.drop_nulls("value").filter(pl.col("count") >= min_count)
             # Most values share few counts: sorted inside these, which is faster than by both.
             often = often.group_by("count").agg(pl.col("value").sort())
-            new = often.sort("count", descending=True).explode("value")["value"]
+            new = with_text(often.sort("count", descending=True).explode("value"))["value"]
             for known in columns if len(new) else []:
                 _require_one_kind({int if it.dtype.is_integer() else str for it in (known, new)})
                 new = new.filter(~new.is_in(known.implode()))
@@ -134,7 +145,7 @@ class Vocabulary:
     @property
     def size(self) -> int:
         """Number of ids, padding and out-of-vocabulary included."""
-        return len(self.values) + 2
+        return (len(self.values) if "values" in vars(self) else len(self._known)) + 2
 
     @property
     def out_of_vocabulary(self) -> int:
@@ -186,7 +197,7 @@ class Vocabulary:
     def _lookup(self, values: Series) -> np.ndarray:
         """Ids of single values, `(rows,)` int32; that of unknown values where one is null."""
         pl = import_optional("polars", extra="data")
-        if not self.values or values.dtype == pl.Null:
+        if not len(self._known) or values.dtype == pl.Null:
             return np.full(len(values), self.out_of_vocabulary, np.int32)
         if values.dtype != self._known.dtype:
             raise ValueError(
@@ -225,7 +236,7 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as JSON with one value per line, in the order of the ids."""
-        if self.values and self._is_plain_text():
+        if self._is_plain_text():
             text = '{"values": ["' + self._known.str.join('",\n"').item() + '"]}'
         else:
             text = json.dumps(self.get_config(), separators=(",\n", ": "), ensure_ascii=False)
@@ -233,7 +244,7 @@ class Vocabulary:
 
     def _is_plain_text(self) -> bool:
         """Whether JSON writes the values as they are, which is then done at once for all."""
-        is_text = isinstance(self.values[0], str)
+        is_text = self._known.dtype == import_optional("polars", extra="data").String
         return is_text and not self._known.str.contains(r'["\\\x00-\x1f]').any()
 
     @classmethod

@@ -1,7 +1,10 @@
+import contextlib
 import hashlib
 import itertools
 import json
 import math
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -215,6 +218,72 @@ def test_a_killed_process_leaves_nothing_half_done(tmp_path):
         assert process.wait(60) == -signal.SIGKILL
     assert start("out").wait(300) == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
+class Stopped(BaseException):
+    pass
+
+
+def run_until(monkeypatch, step, number, *arguments):
+    """Prepare, but stop before a step is done for so many times; return how often it was done."""
+    module = sys.modules["keras_elastor.data.preparation"]
+    original, done = getattr(module, step), []
+
+    def stopping(*values):
+        if len(done) == number:
+            raise Stopped
+        done.append(values)
+        return original(*values)
+
+    monkeypatch.setattr(module, step, stopping)
+    with contextlib.suppress(Stopped):
+        prepare(*arguments)
+    monkeypatch.setattr(module, step, original)
+    return len(done)
+
+
+def test_an_unfinished_run_goes_on_only_with_the_same_files(tmp_path, monkeypatch):
+    path = write_csv(tmp_path / "train.csv", TRAIN)
+    files = {"train": path}
+    prepare(tmp_path, files, out="undisturbed")
+    num_shards = len(ke.data.Manifest.load(tmp_path / "undisturbed").splits["train"].shards)
+    data = path.read_bytes()
+
+    def write(content):
+        path.write_bytes(content)
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+    # In the first pass nobody may have written a file.
+    assert run_until(monkeypatch, "save_rows", 3, tmp_path, files) == 3
+    assert run_until(monkeypatch, "save_rows", 2, tmp_path, files) == 2
+    write(data)
+    assert run_until(monkeypatch, "save_rows", 99, tmp_path, files) == num_shards
+    # Behind it, a file is the same if it holds the same.
+    shutil.rmtree(tmp_path / "out")
+    assert run_until(monkeypatch, "write_blocks", 2, tmp_path, files) == 2
+    write(data)
+    assert run_until(monkeypatch, "write_blocks", 3, tmp_path, files) == 3
+    write(data.replace(b"i1", b"i2", 1))
+    with pytest.raises(FileExistsError, match="sources"):
+        prepare(tmp_path, files)
+    write(data)
+    prepare(tmp_path, files)
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(tmp_path, monkeypatch):
+    module = sys.modules["keras_elastor.data.preparation"]
+    original, path = module.save_rows, write_csv(tmp_path / "train.csv", TEST)
+
+    def write(*arguments):
+        original(*arguments)
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+    monkeypatch.setattr(module, "save_rows", write)
+    with raises_value_error("train.csv", "written", "Call again"):
+        prepare(tmp_path, {"train": path})
+    monkeypatch.setattr(module, "save_rows", original)
+    assert prepare(tmp_path, {"train": path}).splits["train"].rows == len(TEST)
 
 
 def test_values_known_besides_those_of_the_training_rows(tmp_path):
