@@ -13,6 +13,9 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# Steps of an epoch on generated rows, at least.
+SAMPLE_STEPS = 40
+
 
 def main(
     name: str,
@@ -39,10 +42,18 @@ def main(
     parser.add_argument("--prepared", help="folder to keep the prepared data in")
     parser.add_argument("--model", default="rank_elastor", choices=["rank_elastor", "dnn"])
     parser.add_argument("--epochs", type=int, default=20, help="at most; stops early")
-    parser.add_argument("--batch-size", type=int, default=batch_size)
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        help=f"rows per step (default: {batch_size}; of a sample at most a fortieth of its rows)",
+    )
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    if options.batch_size is None:
+        # A handful of large steps would leave a model worse than it began.
+        sample_batch_size = max(1, (options.sample or sys.maxsize) // SAMPLE_STEPS)
+        options.batch_size = min(batch_size, sample_batch_size)
     try:
         with tempfile.TemporaryDirectory() as scratch:
             return run(name, options, scratch, embedding_dim, embeddings_l2, hidden_units)
