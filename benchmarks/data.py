@@ -2,10 +2,13 @@
 
 python benchmarks/data.py --rows 1000000 --fuxictr-python fuxictr-venv/bin/python
 python benchmarks/data.py --rows 1000000 20000000
+python benchmarks/data.py --rows 20000000 --largest-vocabulary 1000
 
 Prints a table and appends a line per measurement to results/data.csv, with the machine and the
 versions. Every measurement has a process, and so a peak memory, of its own. FuxiCTR prepares the
-same file if it is given the Python of an environment with `fuxictr==2.3.10 polars==1.31.0`.
+same file if it is given the Python of an environment with `fuxictr==2.3.10 polars==1.31.0`. The
+third command's file has next to no vocabulary: what it takes less than the second is the memory of
+the vocabularies.
 """
 
 import argparse
@@ -14,10 +17,12 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,61 +32,66 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 RESULTS = Path(__file__).parents[1] / "results" / "data.csv"
 FUXICTR = Path(__file__).with_name("fuxictr_data.py")
 BATCH_SIZE = 4096
-# About 2 million distinct values in a million rows.
-LARGEST_VOCABULARY = 1_200_000
+# The median counts.
+LOAD_EPOCHS = 5
+# 2 million distinct values in a million rows.
+LARGEST_VOCABULARY = 1_800_000
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--fuxictr-python", type=Path, help="Python of FuxiCTR's environment")
+    parser.add_argument(
+        "--largest-vocabulary",
+        type=int,
+        default=LARGEST_VOCABULARY,
+        help="values that the last of the 26 categories draws from (default: %(default)s)",
+    )
     parser.add_argument("--measure", choices=["prepare", "load"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="keeps the generated files here")
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure, options.folder, options.rows[0])))
+        print(json.dumps(measure(options.measure, options.file, options.folder, options.rows[0])))
         return 0
     print(f"{'':24} {'rows':>11} {'s':>8} {'rows/s':>10} {'idle MB':>8} {'peak MB':>8} {'ids':>10}")
     with tempfile.TemporaryDirectory() as scratch:
         for rows in options.rows:
-            compare(options.folder or Path(scratch), rows, options.fuxictr_python)
+            path = generate(options.folder or Path(scratch), rows, options.largest_vocabulary)
+            compare(path, rows, options.fuxictr_python)
     return 0
 
 
-def compare(folder: Path, rows: int, fuxictr_python: Path | None) -> None:
+def compare(path: Path, rows: int, fuxictr_python: Path | None) -> None:
     """Everything that is measured, on one file."""
-    path = generate(folder, rows)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        ours = [sys.executable, __file__, "--folder", scratch, "--rows", str(rows), "--measure"]
-        Path(scratch, path.name).symlink_to(path)
-        report("keras-elastor prepare", rows, run([*ours, "prepare"]))
-        report("keras-elastor load", rows, run([*ours, "load"]))
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        ours = [sys.executable, __file__, "--file", path, "--folder", scratch, "--rows", rows]
+        report("keras-elastor prepare", rows, run([*ours, "--measure", "prepare"]))
+        report("keras-elastor load", rows, run([*ours, "--measure", "load"]))
         if fuxictr_python:
             command = [fuxictr_python, FUXICTR, path, Path(scratch) / "fuxictr"]
-            report("FuxiCTR prepare", rows, run([*map(str, command)]))
+            report("FuxiCTR prepare", rows, run(command))
 
 
-def run(command: list[str]) -> dict[str, float]:
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def run(command: Sequence[object]) -> dict[str, float]:
+    arguments = [str(argument) for argument in command]
+    output = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout
     result: dict[str, float] = json.loads(output.splitlines()[-1])
     return result
 
 
-def file_name(rows: int) -> str:
-    return f"train_{rows}.csv"
-
-
-def generate(folder: Path, rows: int) -> Path:
+def generate(folder: Path, rows: int, largest_vocabulary: int) -> Path:
     """The label, 13 numbers and 26 categories, under the names of Criteo_x4."""
     import numpy as np
     import polars as pl
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder.resolve() / file_name(rows)
+    path = folder.resolve() / f"train_{rows}_{largest_vocabulary}.csv"
     if path.is_file():
         return path
     rng = np.random.default_rng(0)
-    sizes = np.geomspace(10, LARGEST_VOCABULARY, 26).astype(int)
+    sizes = np.geomspace(10, largest_vocabulary, 26).astype(int)
     hexadecimal = np.array([f"{byte:02x}" for byte in range(256)], "S2")
     partial = path.with_suffix(".partial")
     with open(partial, "wb") as file:
@@ -104,8 +114,8 @@ def generate(folder: Path, rows: int) -> Path:
     return path
 
 
-def measure(task: str, folder: Path, rows: int) -> dict[str, float]:
-    """Seconds, peak memory and vocabulary of one task."""
+def measure(task: str, path: Path, folder: Path, rows: int) -> dict[str, float]:
+    """Seconds, peak memory and vocabulary of one task, in an empty `folder` or after `prepare`."""
     # What a process needs before it has read a row.
     import tensorflow as tf  # noqa: F401
     import tensorflow_datasets as tfds  # noqa: F401
@@ -115,19 +125,20 @@ def measure(task: str, folder: Path, rows: int) -> dict[str, float]:
 
     prepared = folder / "prepared"
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start, passes = time.perf_counter(), 1
     if task == "prepare":
         recipe = criteo_x4_recipe(min_count=1)
-        ke.data.prepare({"train": folder / file_name(rows)}, recipe, prepared, progress=False)
+        start = time.perf_counter()
+        ke.data.prepare({"train": path}, recipe, prepared, progress=False)
+        seconds = [time.perf_counter() - start]
     else:
-        passes = 3 if rows <= 1_000_000 else 1
-        dataset = ke.data.load(prepared, "train", BATCH_SIZE, shuffle=True, seed=0)
-        for _ in range(passes):
+        dataset, seconds = ke.data.load(prepared, "train", BATCH_SIZE, shuffle=True, seed=0), []
+        for _ in range(LOAD_EPOCHS):
+            start = time.perf_counter()
             if sum(len(label) for _, label in dataset) != rows:
                 raise ValueError(f"Expected {rows} rows")
-    seconds = (time.perf_counter() - start) / passes
+            seconds.append(time.perf_counter() - start)
     return {
-        "seconds": seconds,
+        "seconds": statistics.median(seconds),
         "idle_mb": idle / 1e3,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "distinct_values": sum(ke.data.Manifest.load(prepared).schema.table_sizes.values()),
