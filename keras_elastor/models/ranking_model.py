@@ -128,10 +128,13 @@ class RankingModel(keras.Model):
                 f"({', '.join(self.schema.names)}). Received: {type(inputs).__name__}"
             )
         check_names(inputs, self.schema)
-        for feature in self.schema.features:
-            dtype = getattr(inputs[feature.name], "dtype", None)
-            if dtype is not None:
-                feature_rule(feature).check_dtype(dtype)
+        # With replicas, Keras builds its metrics from the mean of their batches: ids become floats.
+        strategy = getattr(self, "distribute_strategy", None)
+        if strategy is None or strategy.num_replicas_in_sync == 1:
+            for feature in self.schema.features:
+                dtype = getattr(inputs[feature.name], "dtype", None)
+                if dtype is not None:
+                    feature_rule(feature).check_dtype(dtype)
         return {name: inputs[name] for name in self.schema.names}
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
