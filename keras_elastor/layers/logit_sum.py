@@ -40,11 +40,12 @@ class LogitSum(keras.layers.Layer):
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Add up the parts."""
-        dtype = at_least_float32(self.compute_dtype)
-        total = keras.ops.cast(inputs[0], dtype)
-        for part in inputs[1:]:
-            total = total + keras.ops.cast(part, dtype)
-        return total
+        ops, dtype = keras.ops, at_least_float32(self.compute_dtype)
+        units = self.compute_output_shape([part.shape for part in inputs])[-1]
+        parts = [ops.broadcast_to(ops.cast(x, dtype), (ops.shape(x)[0], units)) for x in inputs]
+        # One after the other, TensorFlow would make a single operation of the additions, which adds
+        # in the order in which buffers become free: the last digit would change from call to call.
+        return ops.sum(ops.stack(parts, axis=-1), axis=-1)
 
     def compute_output_spec(self, inputs: list[Tensor]) -> Any:
         """Shape and dtype of the sum."""

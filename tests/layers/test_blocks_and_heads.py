@@ -126,3 +126,22 @@ def test_logits_are_float32_under_half_precision(head, policy):
 def test_prediction_head_names_an_unknown_pooling():
     with raises_value_error("flatten, mean", "'max'"):
         ke.layers.PredictionHead(pooling="max")
+
+
+def test_logit_sum_has_the_same_bits_whichever_parts_are_also_wanted():
+    """TensorFlow's fused addition begins with a part whose memory nobody else needs."""
+    inputs = [keras.Input((1,)) for _ in range(3)]
+    parts = [
+        keras.layers.Rescaling(scale)(x) for scale, x in zip((0.1, 3.0, 7.0), inputs, strict=True)
+    ]
+    total = ke.layers.LogitSum()(parts)
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(10_000, 1)).astype("float32") for _ in inputs]
+    sums = []
+    for wanted in ([], [0], [0, 1], [1], [1, 2]):
+        model = keras.Model(inputs, {"total": total, **{str(i): parts[i] for i in wanted}})
+        sums.append(model.predict_on_batch(values)["total"])
+    expected = 0.1 * values[0] + 3.0 * values[1] + 7.0 * values[2]
+    np.testing.assert_allclose(sums[0], expected, atol=1e-5)
+    for other in sums[1:]:
+        np.testing.assert_array_equal(other, sums[0])
