@@ -23,7 +23,7 @@ test-slow: $(INSTALLED)
 	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(PYTEST) -m slow || exit 1; done
 
 test-beam: .venv-beam/.installed
-	KERAS_BACKEND=jax .venv-beam/bin/python -m pytest tests/data/test_cluster.py
+	KERAS_BACKEND=jax .venv-beam/bin/python -m pytest tests/data/prepared/test_beam.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

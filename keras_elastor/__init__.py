@@ -6,8 +6,18 @@ The package needs Keras and one backend. Whatever needs more (tf.data, polars, m
 imported inside the function that uses it.
 """
 
-from keras_elastor import convert, data, datasets, layers, metrics, models, training
-from keras_elastor.evaluation import evaluate
+from keras_elastor import (
+    convert,
+    data,
+    datasets,
+    layers,
+    metrics,
+    models,
+    optimizers,
+    runs,
+    training,
+)
+from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.version import __version__
 
@@ -25,5 +35,7 @@ __all__ = [
     "layers",
     "metrics",
     "models",
+    "optimizers",
+    "runs",
     "training",
 ]

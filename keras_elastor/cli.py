@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from keras_elastor import data, datasets, models
-from keras_elastor.evaluation import evaluate as evaluate_model
-from keras_elastor.optional import import_optional
-from keras_elastor.training.comparison import compare as compare_runs
-from keras_elastor.training.config import RunConfig
-from keras_elastor.training.parts import list_datasets, load_data
-from keras_elastor.training.prediction import predict_file
-from keras_elastor.training.read_config import read_file
-from keras_elastor.training.run_folder import require_same_data
-from keras_elastor.training.runner import load_model, run
+from keras_elastor.metrics.evaluate import evaluate as evaluate_model
+from keras_elastor.runs.build import list_datasets, load_data
+from keras_elastor.runs.comparison import compare as compare_runs
+from keras_elastor.runs.config import RunConfig
+from keras_elastor.runs.config_files import read_file
+from keras_elastor.runs.prediction import predict_file
+from keras_elastor.runs.run_folder import require_same_data
+from keras_elastor.runs.runner import load_model, run
+from keras_elastor.utils.optional import import_optional
 
 
 def list_names(options: argparse.Namespace) -> None:

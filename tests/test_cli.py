@@ -58,7 +58,7 @@ def test_train_prints_where_everything_is(printed_and_trained):
     assert str(run) in out.replace("\n", "")
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert f"{metrics['test']['auc']:.6f}" in out
-    config = ke.training.RunConfig.from_file(run / "config.json")
+    config = ke.runs.RunConfig.from_file(run / "config.json")
     assert config.model.arguments == {"hidden_units": [4]}
 
 
@@ -95,8 +95,8 @@ def test_evaluate(trained, capsys):
 
 
 def test_predict(trained, tmp_path, capsys):
-    config = ke.training.RunConfig.from_file(trained / "config.json")
-    data = ke.training.load_data(config)
+    config = ke.runs.RunConfig.from_file(trained / "config.json")
+    data = ke.runs.load_data(config)
     rows = pl.DataFrame({name: data.test.features[name] for name in data.schema.names})
     rows.write_csv(tmp_path / "rows.csv")
     out = tmp_path / "out.parquet"
@@ -145,7 +145,7 @@ class TestPrepare:
         training += ["--epochs", 1, "--batch-size", 64, "--folder", tmp_path / "runs"]
         assert command(*training) == 0
         (run,) = (tmp_path / "runs").iterdir()
-        assert ke.training.RunConfig.from_file(run / "config.json").dataset.arguments == {
+        assert ke.runs.RunConfig.from_file(run / "config.json").dataset.arguments == {
             "data_dir": str(tmp_path / "skipped"),
             "valid": "test",
         }

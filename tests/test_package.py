@@ -155,7 +155,17 @@ def test_docstring_examples_run(name):
 
 @pytest.mark.parametrize(
     "package",
-    ["layers", "models", "metrics", "data", "datasets", "convert", "training"],
+    [
+        "layers",
+        "models",
+        "metrics",
+        "optimizers",
+        "data",
+        "datasets",
+        "convert",
+        "training",
+        "runs",
+    ],
 )
 def test_every_public_name_is_documented_with_an_example(package):
     module = getattr(ke, package)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
-from tests.models.test_baseline_presets import SCHEMAS
+from tests.models.baselines.test_presets import SCHEMAS
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

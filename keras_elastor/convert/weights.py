@@ -35,9 +35,9 @@ from keras_elastor.layers import (
     SegmentMixing,
     TokenMixing,
 )
-from keras_elastor.layers.mlp_tokenizer import MLPTokenizer
+from keras_elastor.layers.tokenizers.mlp_tokenizer import MLPTokenizer
 from keras_elastor.models.ranking_model import RankingModel
-from keras_elastor.models.token_model import TokenModel
+from keras_elastor.models.tokens.token_model import TokenModel
 
 
 def load_official_weights(model: Any, state_dict: Mapping[str, Any]) -> None:

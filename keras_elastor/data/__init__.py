@@ -1,14 +1,14 @@
 """Input: from raw files to batches, validation, synthetic impressions."""
 
 from keras_elastor.data.dataframe import EncodedTable, from_dataframe, infer_recipe
-from keras_elastor.data.load import load
-from keras_elastor.data.manifest import Manifest
-from keras_elastor.data.prepare import prepare
+from keras_elastor.data.prepared.load import load
+from keras_elastor.data.prepared.manifest import Manifest
+from keras_elastor.data.prepared.prepare import prepare
 from keras_elastor.data.recipe import CategoricalColumn, NumericColumn, Recipe, SequenceColumn
 from keras_elastor.data.split import Split
-from keras_elastor.data.synthetic import SyntheticImpressions, synthetic
-from keras_elastor.data.validation import guard, validate
-from keras_elastor.data.vocabulary import Vocabulary
+from keras_elastor.data.synthetic.synthetic import SyntheticImpressions, synthetic
+from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.validation.validation import guard, validate
 
 __all__ = [
     "CategoricalColumn",

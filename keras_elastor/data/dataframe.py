@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.recipe import (
     CategoricalColumn,
     NumericColumn,
@@ -17,9 +17,9 @@ from keras_elastor.data.recipe import (
     SequenceColumn,
 )
 from keras_elastor.data.split import Split
-from keras_elastor.data.typed_rows import TypedRows, type_rows
-from keras_elastor.optional import import_optional
+from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
 

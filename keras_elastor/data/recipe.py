@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from keras_elastor.data.vocabulary import SIDES, Vocabulary
+from keras_elastor.data.vocabularies.vocabulary import SIDES, Vocabulary
 from keras_elastor.schema import Categorical, Feature, FeatureSchema, Numeric, Sequence
 
 DTYPES = ("string", "integer", "float")

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.tf_data import import_tensorflow, without_autograph
+from keras_elastor.utils.tensorflow import import_tensorflow, without_autograph
 
 Dataset: TypeAlias = Any
 

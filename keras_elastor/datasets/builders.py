@@ -15,12 +15,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_elastor.data import storage
-from keras_elastor.data.blocks import BlockLayout, read_blocks, shard_name, split_into_blocks
-from keras_elastor.data.cluster import ClusterPreparation
-from keras_elastor.data.encoding import Encoder
-from keras_elastor.data.known_values import KnownValues, describe_known_values
-from keras_elastor.data.manifest import (
+from keras_elastor.data.prepared import storage
+from keras_elastor.data.prepared.beam import ClusterPreparation
+from keras_elastor.data.prepared.blocks import (
+    BlockLayout,
+    read_blocks,
+    shard_name,
+    split_into_blocks,
+)
+from keras_elastor.data.prepared.manifest import (
     MANIFEST,
     Manifest,
     Shard,
@@ -31,13 +34,15 @@ from keras_elastor.data.manifest import (
     save_vocabularies,
     versions,
 )
-from keras_elastor.data.prepare import SEGMENT_BYTES, prepare
-from keras_elastor.data.vocabulary import Vocabulary
+from keras_elastor.data.prepared.prepare import SEGMENT_BYTES, prepare
+from keras_elastor.data.vocabularies.encoding import Encoder
+from keras_elastor.data.vocabularies.known_values import KnownValues, describe_known_values
+from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.datasets.catalog import find_files, get
 from keras_elastor.datasets.kuairand import KUAIRAND_PURE, kuairand_pure
 from keras_elastor.datasets.missing_files import DatasetNotFoundError
 from keras_elastor.datasets.public_dataset import PublicDataset
-from keras_elastor.optional import import_optional
+from keras_elastor.utils.optional import import_optional
 
 tfds = import_optional("tensorflow_datasets", extra="data")
 
@@ -53,8 +58,8 @@ class RecipeBuilder(  # type: ignore[call-arg]
 ):
     """Prepares a dataset by its recipe: the blocks are those of `ke.data.prepare`.
 
-    A record is a block of up to 1,024 rows (`keras_elastor.data.blocks.BlockLayout`); the blocks of
-    a split lie in the order that TensorFlow Datasets gives them. With a `beam_runner` or
+    A record is a block of up to 1,024 rows (`keras_elastor.data.prepared.blocks.BlockLayout`); the
+    blocks of a split lie in the order that TensorFlow Datasets gives them. With a `beam_runner` or
     `beam_options` in the `DownloadConfig`, the preparation runs as pipelines of Apache Beam.
 
     A dataset of one's own is a subclass, too:

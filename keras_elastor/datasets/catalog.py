@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 from keras_elastor.data import Manifest, Recipe
 from keras_elastor.data import prepare as prepare_files
-from keras_elastor.data.known_values import KnownValues
+from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.datasets import avazu, criteo, kuaivideo, movielens, taobaoad
 from keras_elastor.datasets.missing_files import find_folder
 from keras_elastor.datasets.public_dataset import PublicDataset
-from keras_elastor.optional import import_optional
+from keras_elastor.utils.optional import import_optional
 
 _DATASETS = MappingProxyType(
     {

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from keras_elastor.data.segment_rows import raise_bad_row
-from keras_elastor.data.segments import read_header, read_segments, require_columns
-from keras_elastor.data.text_rows import parse_lines
-from keras_elastor.optional import import_optional
+from keras_elastor.data.reading.segment_rows import raise_bad_row
+from keras_elastor.data.reading.segments import read_header, read_segments, require_columns
+from keras_elastor.data.reading.text_rows import parse_lines
+from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
 Expression: TypeAlias = Any

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_elastor.data.recipe import CategoricalColumn, Recipe, SequenceColumn
 from keras_elastor.data.split import Split
-from keras_elastor.data.vocabulary import Vocabulary
+from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.datasets.csv_columns import (
     parse_integers,
     read_csv_columns,
@@ -21,8 +21,8 @@ from keras_elastor.datasets.csv_columns import (
 )
 from keras_elastor.datasets.missing_files import find_folder
 from keras_elastor.datasets.public_dataset import PublicDataset
-from keras_elastor.optional import import_optional
 from keras_elastor.schema import Categorical, FeatureSchema, Sequence
+from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
 

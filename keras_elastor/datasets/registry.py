@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Any
 
-from keras_elastor.data import storage
-from keras_elastor.data.manifest import MANIFEST
+from keras_elastor.data.prepared import storage
+from keras_elastor.data.prepared.manifest import MANIFEST
 from keras_elastor.datasets.catalog import list_datasets
 from keras_elastor.datasets.kuairand import KUAIRAND_PURE
 

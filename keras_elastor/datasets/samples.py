@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.draws import Draws
-from keras_elastor.optional import import_optional
+from keras_elastor.data.synthetic.draws import Draws
+from keras_elastor.utils.optional import import_optional
 
 Columns: TypeAlias = dict[str, Any]
 

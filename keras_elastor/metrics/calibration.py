@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_elastor.metrics.rows import prepare_rows
 from keras_elastor.metrics.sum_metric import SumMetric
-from keras_elastor.types import Config, Tensor
+from keras_elastor.utils.types import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_elastor")

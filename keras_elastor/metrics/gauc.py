@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_elastor.metrics.exact import checked_rows, checked_vector
-from keras_elastor.metrics.streaming import GroupCodes, PairStream
+from keras_elastor.metrics.exact_accumulators import GroupCodes, PairStream
 
 
 class GroupAUC:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_elastor.metrics.auc import AUC
-from keras_elastor.types import Config, Tensor
+from keras_elastor.utils.types import Config, Tensor
 
 
 def relative_improvement(auc: float, baseline_auc: float) -> float:

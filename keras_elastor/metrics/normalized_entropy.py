@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_elastor.metrics.rows import prepare_rows
 from keras_elastor.metrics.sum_metric import SumMetric, log_loss_of_rows, weighted_sum
-from keras_elastor.types import Tensor
+from keras_elastor.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_elastor")

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_elastor.types import Tensor
+from keras_elastor.utils.types import Tensor
 
 
 def prepare_rows(

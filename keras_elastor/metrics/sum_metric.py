@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elastor.types import Config, Shape, Tensor
+from keras_elastor.utils.types import Config, Shape, Tensor
 
 
 class SumMetric(keras.metrics.Metric):

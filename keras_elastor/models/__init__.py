@@ -1,20 +1,21 @@
 """Functional models over the layers, and the presets of published experiments."""
 
-from keras_elastor.models import baseline_presets as _baseline_presets
-from keras_elastor.models import presets as _presets
-from keras_elastor.models.autoint import AutoInt
-from keras_elastor.models.dcn_v2 import DCNv2
-from keras_elastor.models.deepfm import DeepFM
-from keras_elastor.models.din import DIN
-from keras_elastor.models.dlrm import DLRM
-from keras_elastor.models.dnn import DNN
-from keras_elastor.models.final_mlp import FinalMLP
-from keras_elastor.models.fm import FM
-from keras_elastor.models.gdcn import GDCN
-from keras_elastor.models.logistic_regression import LogisticRegression
-from keras_elastor.models.mask_net import MaskNet
-from keras_elastor.models.rank_elastor import RankElastor
-from keras_elastor.models.rank_mixer import RankMixer
+from keras_elastor.models.baselines import (
+    DIN,
+    DLRM,
+    DNN,
+    FM,
+    GDCN,
+    AutoInt,
+    DCNv2,
+    DeepFM,
+    FinalMLP,
+    LogisticRegression,
+    MaskNet,
+    WideAndDeep,
+    Wukong,
+    xDeepFM,
+)
 from keras_elastor.models.ranking_model import RankingModel, encode, make_inputs
 from keras_elastor.models.registry import (
     create,
@@ -24,10 +25,8 @@ from keras_elastor.models.registry import (
     register_model,
     register_preset,
 )
-from keras_elastor.models.wide_and_deep import WideAndDeep
-from keras_elastor.models.wukong import Wukong
-from keras_elastor.models.xdeepfm import xDeepFM
-from keras_elastor.saving import serialize_arguments
+from keras_elastor.models.tokens import RankElastor, RankMixer
+from keras_elastor.utils.saving import serialize_arguments
 
 __all__ = [
     "DIN",
@@ -57,5 +56,3 @@ __all__ = [
     "serialize_arguments",
     "xDeepFM",
 ]
-
-del _baseline_presets, _presets

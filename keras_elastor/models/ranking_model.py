@@ -8,15 +8,15 @@ from typing import Any, Self
 
 import keras
 
-from keras_elastor.data.rules import PREFIX, check_names, feature_rule
-from keras_elastor.data.validation import guard, readable_errors
+from keras_elastor.keras_compat.optimizer_state import build_optimizer
+from keras_elastor.keras_compat.recovery import surviving_weights
 from keras_elastor.layers import FeatureEncoder
-from keras_elastor.models.optimizer_state import build_optimizer
-from keras_elastor.models.recovery import surviving_weights
 from keras_elastor.models.registry import get_preset
-from keras_elastor.saving import deserialize
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
-from keras_elastor.types import Config, RegularizerLike, Tensor
+from keras_elastor.utils.saving import deserialize
+from keras_elastor.utils.types import Config, RegularizerLike, Tensor
+from keras_elastor.validation.rules import PREFIX, check_names, feature_rule
+from keras_elastor.validation.validation import guard, readable_errors
 
 
 def make_inputs(schema: FeatureSchema) -> dict[str, Any]:

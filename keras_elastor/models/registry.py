@@ -8,8 +8,8 @@ import fnmatch
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from keras_elastor.saving import register
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import register
 
 
 @dataclasses.dataclass(frozen=True)

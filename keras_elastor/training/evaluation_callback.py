@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_elastor.evaluation import evaluate
+from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.training.plateau import Plateau
 
 

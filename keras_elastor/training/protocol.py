@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 
 from keras_elastor.layers import FeatureEncoder
-from keras_elastor.training.adam import PyTorchAdam
+from keras_elastor.optimizers.pytorch_adam import PyTorchAdam
 from keras_elastor.training.evaluation_callback import EvaluationCallback
 from keras_elastor.training.plateau import Plateau
 

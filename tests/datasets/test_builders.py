@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.data.blocks import read_blocks
-from keras_elastor.data.manifest import load_encoder
+from keras_elastor.data.prepared.blocks import read_blocks
+from keras_elastor.data.prepared.manifest import load_encoder
 from keras_elastor.datasets.catalog import find_files
 from tests.assertions import raises_value_error
 from tests.data.raw_files import read

@@ -1,0 +1,1 @@
+"""Prepared data: blocks of encoded rows in a folder, written once and streamed."""

@@ -1,0 +1,153 @@
+"""From raw files of any size to a folder of encoded blocks, in two passes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from keras_elastor.data.prepared.folder_lock import locked, readable_disk_errors
+from keras_elastor.data.prepared.manifest import Manifest
+from keras_elastor.data.prepared.two_passes import Preparation
+from keras_elastor.data.reading.segment_rows import check_recipe
+from keras_elastor.data.reading.segments import read_header, require_columns
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.vocabularies.known_values import (
+    KnownValues,
+    check_known_values,
+    describe_known_values,
+)
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
+SEGMENT_BYTES = 1 << 25
+# Arrow counts the bytes of a column in 32 bits.
+_MAX_SEGMENT_BYTES = 1 << 30
+
+
+def prepare(
+    files: Files,
+    recipe: Recipe,
+    out_dir: PathLike,
+    on_error: str = "stop",
+    segment_bytes: int = SEGMENT_BYTES,
+    progress: bool = True,
+    known_values: KnownValues | None = None,
+) -> Manifest:
+    r"""Encode raw files of any size, once, for any number of trainings.
+
+    Two passes: the first reads the files once, checks every value, counts those of the training
+    rows and keeps the rows, each distinct value once, in `out_dir/.unfinished`; the second writes
+    ids and numbers from there. Memory holds a few segments of rows and the vocabularies, whatever
+    the size of the files. On the disk the kept rows take about as much as the text of the files
+    until they are written; they are deleted shard by shard. Killed at any point and called again,
+    it goes on at the next unfinished shard; the result equals that of an undisturbed run byte for
+    byte. Only if somebody writes a file before the first pass ends, that pass begins anew.
+
+    | in `out_dir` | |
+    |---|---|
+    | `manifest.json` | sources with size and SHA-256, recipe, schema, rows, label rates, versions |
+    | `vocabularies/` | one readable file per embedding table |
+    | `impressions-train.tfrecord-00000-of-00008` ... | blocks of rows; see `load` |
+    | `rejected.jsonl` | the rows that `on_error="skip"` left out, if any |
+    | `dataset_info.json`, `features.json` | for `tfds.builder_from_directory` |
+
+    Args:
+        files: for each split ("train", "valid", "test", ...) a file or several: text with one row
+            per line (CSV, TSV, ...), the same in gzip (`.gz`), or Parquet (`.parquet`). There must
+            be a "train": vocabularies are made from its rows only.
+        recipe: how their columns become features.
+        out_dir: folder to write. Its parents are made.
+        on_error: "stop" (default) at the first wrong row with an error that names file, line,
+            column and value; "skip" leaves such rows out, counts them in the manifest and keeps
+            them with the reason in `rejected.jsonl`, with the neighbours of a line that may be a
+            piece of one of them. A file that is damaged as a whole, or that lacks a column, stops
+            in both cases.
+        segment_bytes: bytes of text that become one shard, rounded up to whole lines.
+        progress: whether to show a bar with rows per second and the time left.
+        known_values: by table, values that are known besides those of the training rows, such as
+            the keys of pretrained vectors; their ids follow by `ke.data.Vocabulary.extend`.
+
+    Returns:
+        The manifest. Where `out_dir` already holds the same data of the same files and recipe,
+        nothing else is done.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "train.csv").write_text("click,item,price\n1,a,2.5\n0,b,1\n0,a,\n")
+    >>> recipe = ke.data.Recipe(
+    ...     [ke.data.CategoricalColumn("item"), ke.data.NumericColumn("price")], label="click"
+    ... )
+    >>> manifest = ke.data.prepare(
+    ...     {"train": folder / "train.csv"}, recipe, folder / "prepared", progress=False
+    ... )
+    >>> manifest.splits["train"].rows
+    3
+    >>> for features, label in ke.data.load(folder / "prepared", "train", batch_size=3):
+    ...     print(features["item"].numpy(), features["price"].numpy(), label.numpy())
+    [1 2 1] [2.5 1.  0. ] [1. 0. 0.]
+
+    Raises:
+        ValueError: a row is wrong (with "stop"), a file is damaged, is empty, lacks a column or
+            changes while it is read, or an argument is wrong.
+        FileNotFoundError: a file is missing.
+        FileExistsError: `out_dir` holds data of other files or of another recipe.
+        OSError: the disk is full; free space and call again.
+        RuntimeError: another run is writing `out_dir`.
+        ImportError: polars, TensorFlow or another package of the extra `data` is not installed.
+    """
+    if on_error not in ("stop", "skip"):
+        raise ValueError(f"Expected on_error='stop' or 'skip'. Received: on_error={on_error!r}")
+    if not 1 <= segment_bytes <= _MAX_SEGMENT_BYTES:
+        raise ValueError(
+            f"Expected 1 <= segment_bytes <= {_MAX_SEGMENT_BYTES}. Received: {segment_bytes!r}"
+        )
+    check_recipe(recipe)
+    known_values = known_values or {}
+    check_known_values(known_values, recipe)
+    paths = _find_files(files)
+    names = {
+        path: read_header(path, recipe.separator, recipe.file_columns)
+        for path in dict.fromkeys(path for group in paths.values() for path in group)
+    }
+    for path, columns in names.items():
+        require_columns(path, columns, recipe.sources)
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder), readable_disk_errors(folder):
+        options = {
+            "on_error": on_error,
+            "segment_bytes": segment_bytes,
+            **describe_known_values(known_values),
+        }
+        preparation = Preparation(folder, recipe, paths, names, options, progress, known_values)
+        return preparation.manifest()
+
+
+def _find_files(files: Files) -> dict[str, tuple[Path, ...]]:
+    if not isinstance(files, Mapping) or "train" not in files:
+        raise ValueError(
+            "Expected `files` to be a dict from splits to files with a 'train', such as "
+            f"{{'train': 'train.csv', 'test': 'test.csv'}}. Received: files={files!r}"
+        )
+    paths = {
+        split: tuple(map(Path, [group] if isinstance(group, str | os.PathLike) else group))
+        for split, group in files.items()
+    }
+    for split, group in paths.items():
+        if not split.isidentifier() or not group:
+            raise ValueError(
+                "Expected every split to have a name of letters, digits and underscores, and a "
+                f"file. Received: {split!r}: {[str(path) for path in group]}"
+            )
+        for path in group:
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file (split '{split}')")
+        if len(set(group)) < len(group):
+            raise ValueError(
+                f"Split '{split}': expected every file once. Received: {list(map(str, group))}"
+            )
+    return paths

@@ -1,0 +1,75 @@
+"""The rows of a segment, right ones and wrong ones, and the words for the wrong ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from keras_elastor.data.reading.segments import Segment
+from keras_elastor.data.reading.text_rows import BadRow, parse_lines
+from keras_elastor.data.reading.typed_rows import TypedRows, parse_expression, type_rows
+from keras_elastor.data.recipe import CategoricalColumn, Recipe, SequenceColumn
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise ValueError unless every expression of a recipe can be evaluated."""
+    for column in recipe.columns:
+        if not isinstance(column, SequenceColumn) and column.expression is not None:
+            parse_expression(column.expression, column)
+
+
+def read_rows(
+    segment: Segment, recipe: Recipe, columns: Sequence[str]
+) -> tuple[TypedRows, list[BadRow]]:
+    """The rows of a segment that are right, and what is wrong with the others.
+
+    Args:
+        segment: a run of rows.
+        recipe: what their columns shall become.
+        columns: names of all columns of the file.
+    """
+    if isinstance(segment.data, bytes):
+        coded = {
+            column.source_name for column in recipe.columns if isinstance(column, CategoricalColumn)
+        }
+        table, numbers, bad = parse_lines(
+            segment.data, columns, recipe.sources, recipe.separator, coded
+        )
+    else:
+        table, numbers, bad = segment.data, np.arange(segment.num_rows), []
+    rows, _, wrong = type_rows(table, recipe)
+    bad += [dataclasses.replace(problem, row=int(numbers[problem.row])) for problem in wrong]
+    return rows, sorted(bad, key=lambda problem: problem.row)
+
+
+def raise_bad_row(segment: Segment, bad: BadRow, advice: str = "Correct the file") -> NoReturn:
+    """Raise the ValueError about a wrong row."""
+    place = f"{segment.path}, {segment.row_name} {segment.first_row + bad.row}"
+    column = "" if bad.column is None else f", column '{bad.column}'"
+    raise ValueError(
+        f"{place}{column}: expected {bad.expected}. Received: {bad.received}. {advice}"
+    )
+
+
+def rejected_lines(segment: Segment, bad: Sequence[BadRow]) -> Iterator[str]:
+    """What is kept of wrong rows: a line of JSON with the place, the reason and the whole row."""
+    lines = segment.data.split(b"\n") if isinstance(segment.data, bytes) else None
+    for problem in bad:
+        if lines is not None:
+            # Bytes that are no UTF-8 become lone surrogates, which JSON keeps.
+            row = lines[problem.row].decode("utf-8", "surrogateescape")
+        else:
+            [row] = segment.data.slice(problem.row, 1).to_pylist()
+        entry = {
+            "file": str(segment.path),
+            segment.row_name: segment.first_row + problem.row,
+            "column": problem.column,
+            "expected": problem.expected,
+            "received": problem.received,
+            "content": row,
+        }
+        yield json.dumps(entry, default=str)

@@ -1,0 +1,292 @@
+"""From raw columns to columns of the recipe's types, with every wrong value found and named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from keras_elastor.data.reading.raw_column import RawColumn
+from keras_elastor.data.reading.text_rows import BadRow
+from keras_elastor.data.recipe import (
+    CategoricalColumn,
+    NumericColumn,
+    Recipe,
+    RecipeColumn,
+    SequenceColumn,
+)
+from keras_elastor.utils.optional import import_optional
+
+Table: TypeAlias = Any
+Array: TypeAlias = Any
+DataFrame: TypeAlias = Any
+Series: TypeAlias = Any
+
+_INT32 = 2**31
+# Whole numbers up to here are exact in float64.
+_EXACT = 2**53
+_EXPECTED = {"string": "text", "integer": "a whole number", "float": "a finite number"}
+
+
+@dataclasses.dataclass(frozen=True)
+class TypedRows:
+    """Rows whose values are right, not yet encoded.
+
+    Args:
+        features: an Arrow table of one column per column of the recipe: dictionaries of int64 or
+            strings (categorical), lists of these (sequence), float32 (numeric). Only the
+            dictionaries hold nulls.
+        labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
+        group: `(rows,)` int32, None without a group.
+        weight: `(rows,)` float32, None without weights.
+    """
+
+    features: Table
+    labels: np.ndarray
+    group: np.ndarray | None
+    weight: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def type_rows(
+    table: Table, recipe: Recipe, with_label: bool = True
+) -> tuple[TypedRows, np.ndarray, list[BadRow]]:
+    """Parse, fill and transform the columns of some rows.
+
+    Args:
+        table: an Arrow table of the columns `recipe.sources`: text, dictionaries of text, or types
+            as Parquet has them.
+        recipe: what they shall become.
+        with_label: whether the rows have labels and weights.
+
+    Returns:
+        The rows that are right; their numbers in the table; what is wrong with the others.
+    """
+    pa = import_optional("pyarrow", extra="data")
+    checks = _Checks(table)
+    features = pa.table({column.name: checks.column(column) for column in recipe.columns})
+    labels, group, weight = [np.empty((len(table), 0), np.float32)], None, None
+    if with_label:
+        labels = [checks.label(name)[:, None] for name in recipe.labels]
+        weight = checks.weight(recipe.weight) if recipe.weight is not None else None
+    if recipe.group is not None and recipe.group in table.column_names:
+        group = checks.group(recipe.group)
+    rows = TypedRows(features, np.concatenate(labels, axis=1), group, weight)
+    kept = np.flatnonzero(~checks.bad)
+    if checks.problems:
+        rows = TypedRows(
+            rows.features.take(kept),
+            rows.labels[kept],
+            None if group is None else group[kept],
+            None if weight is None else weight[kept],
+        )
+    return rows, kept, sorted(checks.problems, key=lambda problem: problem.row)
+
+
+class _Checks:
+    """The columns of a table one after another, and what is wrong in them."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.bad = np.zeros(len(table), bool)
+        self.problems: list[BadRow] = []
+
+    def column(self, column: RecipeColumn) -> Array:
+        if isinstance(column, SequenceColumn):
+            return self._sequence(column)
+        if isinstance(column, NumericColumn):
+            return self._numeric(column)
+        return self._categorical(column)
+
+    def label(self, name: str) -> np.ndarray:
+        return self._numbers(
+            name, lambda values: (values == 0) | (values == 1), "a label of 0 or 1"
+        )
+
+    def weight(self, name: str) -> np.ndarray:
+        return self._numbers(name, lambda values: values >= 0, "a finite weight of at least 0")
+
+    def group(self, name: str) -> np.ndarray:
+        expected = "a group as a whole number of 32 bits; number the groups"
+        raw = self._raw(name)
+        numbers, bad = _parse(raw.values, "integer")
+        bad |= numbers.is_null() | ~numbers.is_between(-_INT32, _INT32 - 1)
+        self._report(bad, raw, expected)
+        pl = import_optional("polars", extra="data")
+        return raw.rows(numbers.set(bad, 0).cast(pl.Int32).to_numpy())
+
+    def _raw(self, name: str, as_codes: bool = False) -> RawColumn:
+        return RawColumn.of(name, self._table[name].combine_chunks(), as_codes)
+
+    def _numbers(
+        self, name: str, is_right: Callable[[Series], Series], expected: str
+    ) -> np.ndarray:
+        pl = import_optional("polars", extra="data")
+        raw = self._raw(name)
+        numbers, bad = _parse(raw.values, "float")
+        rounded = numbers.cast(pl.Float32)
+        bad |= ~(is_right(numbers) & rounded.is_finite()).fill_null(False)
+        self._report(bad, raw, expected)
+        return raw.rows(rounded.set(bad, 0.0).to_numpy())
+
+    def _numeric(self, column: NumericColumn) -> np.ndarray:
+        pl = import_optional("polars", extra="data")
+        raw = self._raw(column.source_name)
+        values = self._parsed(column, raw, "float")
+        if column.expression is not None:
+            values = self._evaluate(column.expression, column, raw, values)
+        numbers = values.cast(pl.Float32, strict=False)
+        bad = ~numbers.is_finite().fill_null(False)
+        self._report(bad, raw, "a finite number")
+        return raw.rows(numbers.set(bad, 0.0).to_numpy())
+
+    def _categorical(self, column: CategoricalColumn) -> Array:
+        raw = self._raw(column.source_name, as_codes=True)
+        if raw.is_text and (column.dtype, column.expression, column.fill) == ("string", None, None):
+            return raw.dictionary()
+        values = self._parsed(column, raw, column.dtype)
+        if column.expression is not None:
+            values = self._evaluate(column.expression, column, raw, values)
+        if values.dtype.is_float():
+            values, bad = _parse(values, "integer")
+            self._report(bad, raw, "a whole number")
+        elif values.dtype.is_integer():
+            values, _ = _parse(values, "integer")
+        if column.fill is not None:
+            values = values.set((values == column.fill).fill_null(False), None)
+        return raw.dictionary(values)
+
+    def _sequence(self, column: SequenceColumn) -> Array:
+        pa = import_optional("pyarrow", extra="data")
+        pl = import_optional("polars", extra="data")
+        raw = self._raw(column.source_name)
+        is_list = isinstance(raw.values.dtype, pl.List)
+        lists = raw.values if is_list else raw.values.cast(pl.String).str.split(column.separator)
+        if raw.codes is not None:
+            lists = lists.gather(raw.codes)
+        lengths = lists.list.len().fill_null(0).to_numpy()
+        flat = lists.filter(lengths > 0).explode().to_arrow()
+        elements = RawColumn.of(raw.name, flat, as_codes=True)
+        values, bad = _parse(
+            elements.values, "integer" if column.dtype == "float" else column.dtype
+        )
+        bad_rows = np.zeros(len(lists), bool)
+        bad_rows[np.repeat(np.arange(len(lists)), lengths)[elements.rows(bad.to_numpy())]] = True
+        expected = "text" if column.dtype == "string" else "whole numbers"
+        self._report_rows(bad_rows, raw, f"a list of {expected}")
+        ends = np.cumsum(lengths, dtype=np.int32)
+        return pa.ListArray.from_arrays(np.insert(ends, 0, 0), elements.dictionary(values))
+
+    def _parsed(
+        self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
+    ) -> Series:
+        values, bad = _parse(raw.values, dtype)
+        self._report(bad, raw, _EXPECTED[dtype])
+        return values if column.fill is None else values.fill_null(column.fill)
+
+    def _evaluate(
+        self,
+        expression: str,
+        column: CategoricalColumn | NumericColumn,
+        raw: RawColumn,
+        values: Series,
+    ) -> Series:
+        """The value of a column's expression; null, and reported, where it has none."""
+        pl = import_optional("polars", extra="data")
+        frame = values.alias(column.source_name).to_frame()
+        sql = parse_expression(expression, column)
+        try:
+            result = frame.select(sql.alias(column.name)).to_series()
+        except pl.exceptions.PolarsError:
+            result = self._evaluate_rows(frame, sql, column)
+        if len(result) != len(values):
+            raise ValueError(
+                f"Column '{column.name}': expected an expression that gives one value per row. "
+                f"Received: expression={expression!r}"
+            )
+        bad = result.is_null() & values.is_not_null()
+        self._report(
+            bad,
+            dataclasses.replace(raw, array=values.to_arrow()),
+            f"a value that {expression!r} is defined for",
+        )
+        return result
+
+    @staticmethod
+    def _evaluate_rows(frame: DataFrame, sql: Any, column: RecipeColumn) -> Series:
+        """As one evaluation of all rows, but null where it fails; by halving, as few rows fail."""
+        pl = import_optional("polars", extra="data")
+        pieces, todo = [], [frame]
+        while todo:
+            part = todo.pop()
+            try:
+                pieces.append(part.select(sql.alias(column.name)))
+            except pl.exceptions.PolarsError:
+                if len(part) == 1:
+                    pieces.append(pl.DataFrame({column.name: [None]}))
+                else:
+                    half = len(part) // 2
+                    todo += [part[half:], part[:half]]
+        return pl.concat(pieces, how="vertical_relaxed").to_series()
+
+    def _report(self, bad: Series, raw: RawColumn, expected: str) -> None:
+        """Note that some values of a column are wrong."""
+        if bad.any():
+            self._report_rows(raw.rows(bad.to_numpy()), raw, expected)
+
+    def _report_rows(self, bad: np.ndarray, raw: RawColumn, expected: str) -> None:
+        for row in map(int, np.flatnonzero(bad & ~self.bad)):
+            self.problems.append(BadRow(row, raw.name, expected, raw.show(row)))
+        self.bad |= bad
+
+
+def parse_expression(expression: str, column: CategoricalColumn | NumericColumn) -> Any:
+    """A polars expression of a column's SQL.
+
+    Raises:
+        ValueError: it is no SQL, reads another column than the source, or does not suit its type.
+    """
+    pl = import_optional("polars", extra="data")
+    dtype = column.dtype if isinstance(column, CategoricalColumn) else "float"
+    types = {"string": pl.String, "integer": pl.Int64, "float": pl.Float64}
+    try:
+        parsed = pl.sql_expr(expression)
+        names = set(parsed.meta.root_names())
+        if names == {column.source_name}:
+            pl.DataFrame(schema={column.source_name: types[dtype]}).select(parsed)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"Column '{column.name}': expression={expression!r}. {error}") from error
+    if names != {column.source_name}:
+        raise ValueError(
+            f"Column '{column.name}': expected an expression over its source column "
+            f"'{column.source_name}' and nothing else. Received: expression={expression!r}"
+        )
+    return parsed
+
+
+def _parse(raw: Series, dtype: str) -> tuple[Series, Series]:
+    """A column as String, Int64 or Float64, null where empty, and marks of unusable values."""
+    pl = import_optional("polars", extra="data")
+    if dtype == "string":
+        return raw.cast(pl.String), pl.repeat(False, len(raw), eager=True)
+    given = raw.is_not_null()
+    if dtype == "integer" and raw.dtype != pl.Boolean:
+        numbers = raw.cast(pl.Int64, strict=False)
+        bad = given & (numbers.is_null() | (raw.dtype.is_float()))
+        if not bad.any():
+            return numbers, bad
+        # Tables with missing values often write whole numbers as 12.0.
+        floats = raw.cast(pl.Float64, strict=False)
+        whole = ((floats.floor() == floats) & (floats.abs() <= _EXACT)).fill_null(False) & bad
+        return numbers.set(bad, None).zip_with(~whole, floats.set(~whole, 0.0).cast(pl.Int64)), (
+            bad & ~whole
+        )
+    numbers = raw.cast(pl.Float64, strict=False)
+    if dtype == "integer":
+        numbers = numbers.cast(pl.Int64)
+        return numbers, given & numbers.is_null()
+    return numbers, given & ~numbers.is_finite().fill_null(False)

@@ -1,0 +1,1 @@
+"""Synthetic impressions whose best possible model is known."""

@@ -1,0 +1,49 @@
+"""Values that are known besides those of the training rows, such as keys of pretrained vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.utils.optional import import_optional
+
+KnownValues: TypeAlias = Mapping[str, Sequence[int | str]]
+
+
+def check_known_values(known_values: KnownValues, recipe: Recipe) -> None:
+    """Raise ValueError unless every table is one of the recipe."""
+    unknown = [table for table in known_values if table not in recipe.tables]
+    if unknown:
+        raise ValueError(
+            f"Expected `known_values` for the tables {', '.join(recipe.tables)}. "
+            f"Received: {', '.join(unknown)}"
+        )
+
+
+def extend_by_known_values(
+    vocabularies: Mapping[str, Vocabulary], known_values: KnownValues
+) -> dict[str, Vocabulary]:
+    """Vocabularies that also know these values, by table; see `Vocabulary.extend`."""
+    pl = import_optional("polars", extra="data")
+    extended = dict(vocabularies)
+    for table, values in known_values.items():
+        extended[table] = extended[table].extend(pl.Series(table, values))
+    return extended
+
+
+def describe_known_values(known_values: KnownValues) -> dict[str, Any]:
+    """What tells these values from others, as an option for the manifest; empty without any."""
+    if not known_values:
+        return {}
+    tables = {
+        table: {
+            "values": len(values),
+            "sha256": hashlib.sha256(json.dumps(list(values)).encode()).hexdigest(),
+        }
+        for table, values in known_values.items()
+    }
+    return {"known_values": tables}

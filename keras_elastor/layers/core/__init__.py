@@ -1,0 +1,1 @@
+"""Layers and helpers that belong to no model family: MLP, norms, activations."""

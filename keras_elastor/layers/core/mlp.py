@@ -1,0 +1,133 @@
+"""A multi-layer perceptron with the layer order of the reference code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_elastor.layers.core.activations import make_activation, serialize_activation
+from keras_elastor.layers.core.checks import require_positive
+from keras_elastor.layers.core.initializers import get_kernel_initializer
+from keras_elastor.layers.core.rms_norm import RMSNorm
+from keras_elastor.utils.saving import register
+from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, Shape, Tensor
+
+_NORMALIZATIONS: dict[str, Any] = {
+    "rms": RMSNorm,
+    # PyTorch's defaults, which Keras' differ from.
+    "layer": lambda **kwargs: keras.layers.LayerNormalization(epsilon=1e-5, **kwargs),
+    "batch": lambda **kwargs: keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **kwargs),
+}
+
+
+@register
+class MLP(keras.layers.Layer):
+    """Multi-layer perceptron.
+
+        h_i = dropout(activation(norm(h_{i-1} W_i + b_i)));   y = h_m W + b
+
+    Args:
+        hidden_units: widths of the hidden layers; may be empty.
+        output_units: width of the last, linear layer; None leaves it out. Default: None.
+        activation: elementwise function, or a layer such as `Dice()`. Default: "relu".
+        normalization: None, "rms", "layer" or "batch": the norm before each activation.
+            Default: None.
+        dropout: rate after each activation. Default: 0.
+        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+
+    Input shape: `(..., dim)`. Output shape: `(..., output_units)`, or the last hidden width.
+
+    Example:
+
+    >>> mlp = ke.layers.MLP([32, 16], output_units=1)
+    >>> mlp(np.ones((2, 8), "float32")).shape == (2, 1)
+    True
+
+    Raises:
+        ValueError: a width below 1 or an unknown normalization.
+
+    Reference: FuxiCTR, `MLP_Block`.
+    """
+
+    def __init__(
+        self,
+        hidden_units: Sequence[int],
+        output_units: int | None = None,
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        kernel_initializer: InitializerLike = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_units = tuple(hidden_units)
+        for units in self.hidden_units:
+            require_positive(self, hidden_units=units)
+        if output_units is not None:
+            require_positive(self, output_units=output_units)
+        if normalization is not None and normalization not in _NORMALIZATIONS:
+            raise ValueError(
+                f"MLP: expected `normalization` to be None or one of {', '.join(_NORMALIZATIONS)}. "
+                f"Received: normalization={normalization!r}"
+            )
+        self.output_units = output_units
+        self.activation = serialize_activation(activation)
+        self.normalization = normalization
+        self.dropout = dropout
+        self.kernel_initializer = get_kernel_initializer(kernel_initializer)
+
+    def _make_layers(self) -> list[Any]:
+        layers: list[Any] = []
+        for index, units in enumerate(self.hidden_units):
+            layers.append(self._dense(units, f"hidden_{index}"))
+            if self.normalization is not None:
+                layers.append(_NORMALIZATIONS[self.normalization](dtype=self.dtype_policy))
+            layers.append(make_activation(self.activation, self.dtype_policy))
+            if self.dropout:
+                layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))
+        if self.output_units is not None:
+            layers.append(self._dense(self.output_units, "output"))
+        return layers
+
+    def _dense(self, units: int, name: str) -> Any:
+        return keras.layers.Dense(
+            units,
+            kernel_initializer=get_kernel_initializer(self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape: Shape) -> None:
+        """Make and build the layers."""
+        self.layers = self._make_layers()
+        shape = input_shape
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Apply the layers; Keras hands `training` on to those that differ in training."""
+        outputs = inputs
+        for layer in self.layers:
+            outputs = layer(outputs)
+        return outputs
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's shape with the last layer's width."""
+        width = (input_shape[-1], *self.hidden_units)[-1]
+        return (*input_shape[:-1], width if self.output_units is None else self.output_units)
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "output_units": self.output_units,
+            "activation": self.activation,
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

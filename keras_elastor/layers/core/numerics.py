@@ -1,0 +1,26 @@
+"""Arithmetic in the precision that a layer's policy asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.utils.types import Tensor
+
+
+def at_least_float32(dtype: Any) -> str:
+    """Dtype for statistics and logits: float32, or float64 where the layer computes in it.
+
+    `keras.backend.result_type` would make float32 of float64 on JAX and PyTorch.
+    """
+    return "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
+
+
+def matrix_product(inputs: Tensor, kernel: Any) -> Tensor:
+    """`inputs @ kernel`, batched over leading axes.
+
+    The operator of the backend keeps float64; `ops.matmul` computes in float32 on PyTorch.
+    """
+    return inputs @ ops.convert_to_tensor(kernel)

@@ -1,0 +1,1 @@
+"""From features to field embeddings: tables, encoder, pooling of histories."""

@@ -1,0 +1,135 @@
+"""All embedding tables of one width as one weight, read by one gather."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_elastor.layers.core.checks import require_positive
+from keras_elastor.layers.core.initializers import clone_initializer
+from keras_elastor.utils.saving import register
+from keras_elastor.utils.types import Config, InitializerLike, RegularizerLike, Shape, Tensor
+
+
+@register
+class EmbeddingTable(keras.layers.Layer):
+    """Several embedding tables fused into one weight; one gather reads all columns.
+
+        y[b, c] = E[offset(table of column c) + ids[b, c]]
+
+    An id outside its own table would silently read a neighbour's rows. It reads NaN instead, alike
+    on every backend, so that neither a prediction nor a loss can hide it.
+
+    Row 0 of each table, the padding, starts at zero and does not learn, as in FuxiCTR.
+
+    Args:
+        table_sizes: number of rows of each table by name, in the order of their rows in the weight.
+        columns: name of the table that each column of the ids points into.
+        embedding_dim: width of the rows.
+        embeddings_initializer: initializer of the rows but the padding. Default: None, normal with
+            standard deviation 1e-4, as in FuxiCTR.
+        embeddings_regularizer: regularizer of all rows. FuxiCTR's embedding regularizer lambda is
+            `keras.regularizers.L2(lambda / 2)`. Default: None.
+
+    Input shape: `(batch, columns)`, integers. Output shape: `(batch, columns, embedding_dim)`.
+
+    Example:
+
+    >>> table = ke.layers.EmbeddingTable(
+    ...     {"user": 10, "item": 5}, columns=["user", "item", "item"], embedding_dim=4
+    ... )
+    >>> table(np.array([[9, 4, 0]])).shape == (1, 3, 4)
+    True
+    >>> table.rows
+    {'user': slice(0, 10, None), 'item': slice(10, 15, None)}
+
+    Raises:
+        ValueError: a column names an unknown table, or a size is below 1.
+    """
+
+    def __init__(
+        self,
+        table_sizes: Mapping[str, int],
+        columns: Sequence[str],
+        embedding_dim: int,
+        embeddings_initializer: InitializerLike = None,
+        embeddings_regularizer: RegularizerLike = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require_positive(self, embedding_dim=embedding_dim, **table_sizes)
+        unknown = [name for name in columns if name not in table_sizes]
+        if unknown or not columns:
+            raise ValueError(
+                "EmbeddingTable: expected every column to name one of the tables "
+                f"{list(table_sizes)}. Received: columns={list(columns)}"
+            )
+        self.table_sizes = dict(table_sizes)
+        self.columns = tuple(columns)
+        self.embedding_dim = embedding_dim
+        if embeddings_initializer is None:
+            embeddings_initializer = keras.initializers.RandomNormal(stddev=1e-4)
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+
+    @property
+    def rows(self) -> dict[str, slice]:
+        """The rows of each table in the weight."""
+        ends = np.cumsum(list(self.table_sizes.values())).tolist()
+        starts = [0, *ends]
+        return {
+            name: slice(start, end)
+            for name, start, end in zip(self.table_sizes, starts, ends, strict=False)
+        }
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weight."""
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(sum(self.table_sizes.values()), self.embedding_dim),
+            initializer=self._initialize,
+            regularizer=self.embeddings_regularizer,
+            # Casting the whole table each step would cost what the table holds.
+            autocast=False,
+        )
+        self.built = True
+
+    def _initialize(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
+        values = clone_initializer(self.embeddings_initializer)(shape, dtype=dtype)
+        is_padding = np.zeros((shape[0], 1), "bool")
+        is_padding[[rows.start for rows in self.rows.values()]] = True
+        return ops.where(is_padding, ops.zeros_like(values), values)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Look up the rows."""
+        rows = self.rows
+        sizes = np.array([self.table_sizes[name] for name in self.columns], "int32")
+        offsets = np.array([rows[name].start for name in self.columns], "int32")
+        is_valid = ops.logical_and(ops.greater_equal(inputs, 0), ops.less(inputs, sizes))
+        indices = ops.where(is_valid, ops.add(ops.cast(inputs, "int32"), offsets), 0)
+        embeddings = ops.cast(ops.take(self.embeddings, indices, axis=0), self.compute_dtype)
+        not_a_number = ops.cast(float("nan"), self.compute_dtype)
+        learns, is_valid = (
+            ops.expand_dims(mask, -1) for mask in (ops.not_equal(inputs, 0), is_valid)
+        )
+        embeddings = ops.where(learns, embeddings, ops.stop_gradient(embeddings))
+        return ops.where(is_valid, embeddings, not_a_number)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the looked-up rows."""
+        return (*input_shape, self.embedding_dim)
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "table_sizes": self.table_sizes,
+            "columns": self.columns,
+            "embedding_dim": self.embedding_dim,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
+        }

@@ -1,0 +1,142 @@
+"""From the last tokens or features to the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.layers.core.activations import serialize_activation
+from keras_elastor.layers.core.checks import require_positive, require_tokens
+from keras_elastor.layers.core.initializers import get_kernel_initializer
+from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.numerics import at_least_float32
+from keras_elastor.utils.saving import register
+from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, Shape, Tensor
+
+_POOLINGS = ("flatten", "mean")
+
+
+@register
+class PredictionHead(keras.layers.Layer):
+    """Pools the tokens, if there are tokens, and maps them to one logit per task.
+
+        logits = MLP(pool(x))
+
+    The last linear map and its output are float32 under a half-precision policy, so that losses
+    and metrics see logits of full precision.
+
+    Args:
+        units: number of tasks. Default: 1.
+        pooling: "flatten", all tokens side by side as in RankElastor's official code, or "mean",
+            the mean token as in RankMixer. Default: "flatten".
+        hidden_units: widths of hidden layers, each followed by `activation`. The official head
+            "mlp" has one of 2 * tokens * token_dim, its head "flatten" none. Default: ().
+        activation: elementwise function, or a layer such as `Dice()`. Default: "relu".
+        normalization: None, "rms", "layer" or "batch": the norm before each activation.
+            Default: None.
+        dropout: rate after each activation. Default: 0.
+        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+
+    Input shape: `(batch, tokens, token_dim)`, or `(batch, dim)`, where there is nothing to pool.
+    Output shape: `(batch, units)`.
+
+    Example:
+
+    >>> head = ke.layers.PredictionHead(hidden_units=[16])
+    >>> head(np.ones((2, 4, 6), "float32")).shape == (2, 1)
+    True
+
+    Raises:
+        ValueError: an unknown pooling or a width below 1.
+
+    Reference: Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3.3; RankElastor's
+    official code, `src/UniMixer.py`.
+    """
+
+    def __init__(
+        self,
+        units: int = 1,
+        pooling: str = "flatten",
+        hidden_units: Sequence[int] = (),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        kernel_initializer: InitializerLike = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require_positive(self, units=units)
+        if pooling not in _POOLINGS:
+            raise ValueError(
+                f"PredictionHead: expected `pooling` to be one of {', '.join(_POOLINGS)}. "
+                f"Received: pooling={pooling!r}"
+            )
+        self.units = units
+        self.pooling = pooling
+        self.hidden_units = tuple(hidden_units)
+        self.activation = serialize_activation(activation)
+        self.normalization = normalization
+        self.dropout = dropout
+        self.kernel_initializer = get_kernel_initializer(kernel_initializer)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make and build the hidden layers and the last linear map."""
+        width = input_shape[-1]
+        if len(input_shape) != 2:
+            tokens, width = require_tokens(self, input_shape)
+            width *= 1 if self.pooling == "mean" else tokens
+        self.hidden = MLP(
+            self.hidden_units,
+            activation=self.activation,
+            normalization=self.normalization,
+            dropout=self.dropout,
+            kernel_initializer=self.kernel_initializer,
+            dtype=self.dtype_policy,
+            name="hidden",
+        )
+        self.hidden.build((None, width))
+        self.logits = keras.layers.Dense(
+            self.units,
+            kernel_initializer=get_kernel_initializer(self.kernel_initializer),
+            dtype=at_least_float32(self.compute_dtype),
+            name="logits",
+        )
+        self.logits.build(self.hidden.compute_output_shape((None, width)))
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Pool and map; `training` switches dropout and batch normalization."""
+        return self.logits(self.hidden(self._pool(inputs)))
+
+    def _pool(self, inputs: Tensor) -> Tensor:
+        if len(inputs.shape) == 2:
+            return inputs
+        if self.pooling == "mean":
+            return ops.mean(inputs, axis=1)
+        tokens, token_dim = inputs.shape[1:]
+        return ops.reshape(inputs, (-1, tokens * token_dim))
+
+    def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> Any:
+        """Shape and dtype of the logits."""
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=at_least_float32(self.compute_dtype))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the logits."""
+        return (input_shape[0], self.units)
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "pooling": self.pooling,
+            "hidden_units": self.hidden_units,
+            "activation": self.activation,
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

@@ -1,0 +1,1 @@
+"""Feature interactions of the baselines."""

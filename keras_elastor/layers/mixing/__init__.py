@@ -1,0 +1,1 @@
+"""Exchange between tokens, and the block that alternates it with per-token networks."""

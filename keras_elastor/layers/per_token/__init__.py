@@ -1,0 +1,1 @@
+"""Networks with weights of their own for each token."""

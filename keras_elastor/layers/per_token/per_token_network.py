@@ -1,0 +1,88 @@
+"""What per-token networks of several layers share: tokens lead through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_elastor.layers.core.checks import require_positive, require_tokens
+from keras_elastor.layers.core.initializers import get_kernel_initializer
+from keras_elastor.layers.per_token.per_token_dense import swap_tokens_and_batch
+from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, Shape, Tensor
+
+
+class PerTokenNetwork(keras.layers.Layer):
+    """Base of networks that map each token by weights of its own and keep its width.
+
+    A subclass implements `make_layers`. The tokens are swapped to the front once, before the first
+    of these layers, and back once, after the last.
+
+    Args:
+        hidden_units: widths between the token's width and itself; each at least 1.
+        activation: elementwise function.
+        normalization: whether there are RMS norms.
+        dropout: rate of the dropout; 0 leaves it out.
+        use_bias: whether the hidden maps have biases.
+        kernel_initializer: initializer of each token's matrices; None is Xavier normal.
+
+    Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
+    """
+
+    def __init__(
+        self,
+        hidden_units: Sequence[int],
+        activation: ActivationLike,
+        normalization: bool,
+        dropout: float,
+        use_bias: bool,
+        kernel_initializer: InitializerLike,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_units = tuple(hidden_units)
+        for units in self.hidden_units:
+            require_positive(self, hidden_units=units)
+        self.activation = keras.activations.get(activation)
+        self.normalization = normalization
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.kernel_initializer = get_kernel_initializer(kernel_initializer)
+
+    def make_layers(self, token_dim: int) -> list[Any]:
+        """The layers of the network, made for `(tokens, batch, dim)`, first to last."""
+        raise NotImplementedError
+
+    def build(self, input_shape: Shape) -> None:
+        """Make and build the layers."""
+        tokens, token_dim = require_tokens(self, input_shape)
+        self.layers = self.make_layers(token_dim)
+        shape: Shape = (tokens, None, token_dim)
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Apply the network; `training` switches the dropout."""
+        outputs = swap_tokens_and_batch(inputs)
+        for layer in self.layers:
+            outputs = layer(outputs)
+        return swap_tokens_and_batch(outputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "activation": keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

@@ -1,0 +1,1 @@
+"""From field embeddings to tokens."""

@@ -1,0 +1,74 @@
+"""What the two tokenizers of the official code with a perceptron share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_elastor.layers.core.initializers import get_kernel_initializer
+from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.rms_norm import RMSNorm
+from keras_elastor.layers.tokenizers.tokenizer import Tokenizer
+from keras_elastor.utils.saving import serialize
+from keras_elastor.utils.types import ActivationLike, Config, InitializerLike
+
+
+class MLPTokenizer(Tokenizer):
+    """Base of `SharedTokenizer` and `FlatTokenizer`: an RMS norm of the flat vector, then an MLP.
+
+    Args:
+        num_tokens: number of tokens T.
+        token_dim: width of a token D.
+        hidden_units: widths of the MLP's hidden layers.
+        activation: elementwise function of the MLP.
+        normalization: whether an RMS norm stands before each activation.
+        dropout: rate after each activation.
+        kernel_initializer: initializer of each matrix.
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        token_dim: int,
+        hidden_units: Sequence[int] = (500,),
+        activation: ActivationLike = "relu",
+        normalization: bool = False,
+        dropout: float = 0.1,
+        kernel_initializer: InitializerLike = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_tokens, token_dim, **kwargs)
+        self.hidden_units = tuple(hidden_units)
+        self.activation = keras.activations.get(activation)
+        self.normalization = normalization
+        self.dropout = dropout
+        self.kernel_initializer = get_kernel_initializer(kernel_initializer)
+
+    def _build_parts(self, flat_size: int, mlp_inputs: int, mlp_outputs: int) -> None:
+        self.norm = RMSNorm(dtype=self.dtype_policy, name="norm")
+        self.norm.build((None, flat_size))
+        self.mlp = MLP(
+            self.hidden_units,
+            mlp_outputs,
+            activation=self.activation,
+            normalization="rms" if self.normalization else None,
+            dropout=self.dropout,
+            kernel_initializer=self.kernel_initializer,
+            dtype=self.dtype_policy,
+            name="mlp",
+        )
+        self.mlp.build((None, mlp_inputs))
+        self.built = True
+
+    def get_config(self) -> Config:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "activation": keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "kernel_initializer": serialize(self.kernel_initializer),
+        }

@@ -1,0 +1,113 @@
+"""AutoInt and AutoInt+: self-attention among the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import InteractingAttention, LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class AutoInt(RankingModel):
+    """Fields that attend to each other; with a deep network beside them, AutoInt+.
+
+        X_0 = encoder(features);   X_l = InteractingAttention(X_{l-1})
+        logits = vec(X_L) w + b [+ MLP(vec X_0)] [+ linear(features)]
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        num_attention_layers: number of attention layers L. Default: 3.
+        attention_dim: width of each attention layer, all heads together. Default: 40.
+        num_heads: number of heads; divides `attention_dim`. Default: 2.
+        use_residual: see `InteractingAttention`. Default: True.
+        use_scale: see `InteractingAttention`. Default: False.
+        use_layer_norm: see `InteractingAttention`. Default: False.
+        use_linear: whether there is a linear term. Default: False.
+        hidden_units: widths of the MLP beside the attention; empty leaves it out. Default: ().
+        activation: elementwise function of the MLP, or a layer. Default: "relu".
+        normalization: norm before each activation of the MLP, see `MLP`. Default: None.
+        dropout: rate on the attention weights and after each activation of the MLP. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+            `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.AutoInt(schema, num_attention_layers=2, hidden_units=[16]).stage_names
+    ['encoder', 'attention_0', 'attention_1']
+
+    Reference: Song et al., AutoInt (CIKM 2019, arXiv 1810.11921); FuxiCTR, model `AutoInt`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        num_attention_layers: int = 3,
+        attention_dim: int = 40,
+        num_heads: int = 2,
+        use_residual: bool = True,
+        use_scale: bool = False,
+        use_layer_norm: bool = False,
+        use_linear: bool = False,
+        hidden_units: Sequence[int] = (),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        tasks = schema.num_tasks
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
+        fields = embeddings
+        for index in range(num_attention_layers):
+            attention = InteractingAttention(
+                attention_dim,
+                num_heads,
+                use_residual,
+                use_scale,
+                use_layer_norm,
+                dropout,
+                dtype=dtype,
+                name=f"attention_{index}",
+            )
+            fields = stages[f"attention_{index}"] = attention(fields)
+        parts = [PredictionHead(tasks, dtype=dtype, name="head")(fields)]
+        if hidden_units:
+            deep = PredictionHead(
+                tasks,
+                hidden_units=hidden_units,
+                activation=activation,
+                normalization=normalization,
+                dropout=dropout,
+                dtype=dtype,
+                name="deep",
+            )
+            parts.append(deep(embeddings))
+        if use_linear:
+            linear = LinearTerm(
+                schema,
+                tasks,
+                embeddings_regularizer=embeddings_regularizer,
+                dtype=dtype,
+                name="linear",
+            )
+            parts.append(linear(inputs))
+        logits = LogitSum(dtype=dtype)(parts)
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)

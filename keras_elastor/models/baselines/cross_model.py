@@ -1,0 +1,69 @@
+"""The graph of the models that cross features explicitly: crossings, and MLPs on or beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_elastor.layers import MLP, LowRankCrossMixture, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.types import ActivationLike, Config, RegularizerLike
+
+
+class CrossModel(RankingModel):
+    """Base of `DCNv2` and `GDCN`: the same graph with other crossings plugged in.
+
+    Args:
+        schema: the schema of the inputs.
+        embedding_dim: width of each field's embedding.
+        crossings: layers on `[x_0, x]`, first to last, or one `LowRankCrossMixture`.
+        parallel_units: widths of the MLP beside the crossings; empty leaves it out.
+        stacked_units: widths of the MLP on the crossings; empty leaves it out.
+        activation: elementwise function of the MLPs, or a layer.
+        normalization: norm before each activation, see `MLP`.
+        dropout: rate after each activation.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer; None is the global one.
+        config: the subclass's constructor arguments but `name` and `trainable`.
+        kwargs: `name` and `trainable` of the model.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int,
+        crossings: Sequence[Any],
+        parallel_units: Sequence[int],
+        stacked_units: Sequence[int],
+        activation: ActivationLike,
+        normalization: str | None,
+        dropout: float,
+        embeddings_regularizer: RegularizerLike,
+        history_pooling: Any | None,
+        dtype: Any,
+        config: Config,
+        **kwargs: Any,
+    ) -> None:
+        def mlp(units: Sequence[int], name: str) -> MLP:
+            return MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
+
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
+        first = keras.layers.Flatten(dtype=dtype)(embeddings)
+        crossed = first
+        for layer in crossings:
+            alone = isinstance(layer, LowRankCrossMixture)
+            crossed = stages[layer.name] = layer(first if alone else [first, crossed])
+        if stacked_units:
+            crossed = stages["stacked"] = mlp(stacked_units, "stacked")(crossed)
+        if parallel_units:
+            deep = stages["parallel"] = mlp(parallel_units, "parallel")(first)
+            crossed = keras.layers.Concatenate(dtype=dtype)([crossed, deep])
+        logits = PredictionHead(schema.num_tasks, dtype=dtype, name="head")(crossed)
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)

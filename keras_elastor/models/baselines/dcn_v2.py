@@ -1,0 +1,91 @@
+"""DCN-V2: explicit crossings beside or below a deep network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import CrossLayer, LowRankCrossMixture
+from keras_elastor.models.baselines.cross_model import CrossModel
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import clone_layer, serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class DCNv2(CrossModel):
+    """Deep & cross network, version 2.
+
+        x_0 = vec(encoder(features));   x_{l+1} = x_0 * (x_l W_l + b_l) + x_l
+
+    | hidden units given | structure | logits |
+    |---|---|---|
+    | `parallel_units` | parallel | `[x_L, MLP(x_0)] w + b` |
+    | `stacked_units` | stacked | `MLP(x_L) w + b` |
+    | both | stacked-parallel | `[MLP(x_L), MLP(x_0)] w + b` |
+    | none | crossings only | `x_L w + b` |
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        num_cross_layers: number of crossings L. Default: 3.
+        parallel_units: widths of the MLP beside the crossings. Default: (500, 500, 500).
+        stacked_units: widths of the MLP on the crossings. Default: ().
+        cross: a layer that replaces all crossings, such as `LowRankCrossMixture(3, rank=32)`, or
+            None for `num_cross_layers` layers `CrossLayer`. Default: None.
+        activation: elementwise function of the MLPs, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> model = ke.models.DCNv2(schema, parallel_units=[16])
+    >>> model.stage_names
+    ['encoder', 'cross_0', 'cross_1', 'cross_2', 'parallel']
+
+    Reference: Wang et al., DCN V2 (WWW 2021, arXiv 2008.13535), section 3; FuxiCTR, model `DCNv2`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        num_cross_layers: int = 3,
+        parallel_units: Sequence[int] = (500, 500, 500),
+        stacked_units: Sequence[int] = (),
+        cross: LowRankCrossMixture | None = None,
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        crossings: list[Any] = [
+            CrossLayer(dtype=dtype, name=f"cross_{index}") for index in range(num_cross_layers)
+        ]
+        if cross is not None:
+            crossings = [clone_layer(cross, "cross", dtype)]
+        super().__init__(
+            schema,
+            embedding_dim,
+            crossings,
+            parallel_units,
+            stacked_units,
+            activation,
+            normalization,
+            dropout,
+            embeddings_regularizer,
+            history_pooling,
+            dtype,
+            config,
+            **kwargs,
+        )

@@ -1,0 +1,85 @@
+"""DeepFM: a factorization machine and a deep network on the same embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import FactorizationMachine, LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class DeepFM(RankingModel):
+    """Linear term, pairwise products and a deep network.
+
+        logits = linear(features) + b + sum_{i<j} <e_i, e_j> + MLP(vec e)
+
+    With several tasks the products are shared.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        hidden_units: widths of the MLP. Default: (400, 400).
+        activation: elementwise function of the MLP, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+            `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
+    >>> ke.models.DeepFM(schema, hidden_units=[16]).stage_names
+    ['encoder', 'interaction']
+
+    Reference: Guo et al., DeepFM (IJCAI 2017, arXiv 1703.04247); FuxiCTR, model `DeepFM`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        hidden_units: Sequence[int] = (400, 400),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        tasks = schema.num_tasks
+        linear = LinearTerm(
+            schema,
+            tasks,
+            use_bias=True,
+            embeddings_regularizer=embeddings_regularizer,
+            dtype=dtype,
+            name="linear",
+        )
+        deep = PredictionHead(
+            tasks,
+            "flatten",
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            dtype=dtype,
+            name="deep",
+        )
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        products = FactorizationMachine(dtype=dtype, name="interaction")(embeddings)
+        stages = {"encoder": embeddings, "interaction": products}
+        logits = LogitSum(dtype=dtype)([linear(inputs), products, deep(embeddings)])
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)

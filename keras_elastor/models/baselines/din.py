@@ -1,0 +1,97 @@
+"""DIN: histories seen through the eyes of the candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import Dice, PredictionHead, TargetAttention
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.schema import Sequence as SequenceFeature
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class DIN(RankingModel):
+    """Deep interest network: a deep network over embeddings and attended histories.
+
+        logits = MLP([e_1, ..., e_F, TargetAttention(history, candidate), ...])
+
+    The candidate of a history is the first `Categorical` feature that reads the history's table.
+
+    Args:
+        schema: a `FeatureSchema` with at least one `Sequence`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        attention_units: widths of the attention's hidden layers. Default: (64,).
+        attention_activation: elementwise function, or a layer. Default: None, `Dice()`.
+        use_softmax: see `TargetAttention`. Default: False.
+        hidden_units: widths of the MLP. Default: (400, 400).
+        activation: elementwise function of the MLP, or a layer. Default: None, `Dice()`.
+        normalization: norm before each activation of the MLP, see `MLP`. Default: None.
+        dropout: rate after each activation of the MLP. Default: 0.
+        attention_dropout: rate after each activation of the attention. Default: 0.
+        joint_histories: groups of names of histories that are attended as one, see
+            `FeatureEncoder`. Default: (), one by one.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> history = ke.Sequence("history", 50, max_length=20, table="item")
+    >>> schema = ke.FeatureSchema([ke.Categorical("item", 50), history])
+    >>> ke.models.DIN(schema, hidden_units=[16]).stage_names
+    ['encoder']
+
+    Raises:
+        ValueError: the schema has no history, or no candidate for a history.
+
+    Reference: Zhou et al., Deep Interest Network (KDD 2018, arXiv 1706.06978); FuxiCTR, model
+    `DIN`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        attention_units: Sequence[int] = (64,),
+        attention_activation: ActivationLike = None,
+        use_softmax: bool = False,
+        hidden_units: Sequence[int] = (400, 400),
+        activation: ActivationLike = None,
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        joint_histories: Sequence[Sequence[str]] = (),
+        embeddings_regularizer: RegularizerLike = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        if not any(isinstance(feature, SequenceFeature) for feature in schema.features):
+            raise ValueError(
+                "DIN attends to histories, so expected a schema with at least one Sequence. "
+                f"Received: {', '.join(schema.names)}"
+            )
+        attention = TargetAttention(
+            attention_units, attention_activation, attention_dropout, use_softmax
+        )
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, attention, dtype, joint_histories
+        )
+        activation = Dice() if activation is None else activation
+        head = PredictionHead(
+            schema.num_tasks,
+            "flatten",
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            dtype=dtype,
+            name="head",
+        )
+        stages = {"encoder": embeddings}
+        super().__init__(schema, inputs, head(embeddings), stages, config, **kwargs)

@@ -1,0 +1,114 @@
+"""DLRM: dot products between embeddings and one vector of all numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.layers import MLP, DotProductInteraction, FeatureEncoder, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, make_inputs, select_features
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema, Numeric
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class DLRM(RankingModel):
+    """Deep learning recommendation model.
+
+        z = activation(MLP_bottom(numeric features))
+        logits = MLP_top([all dot products of two of e_1, ..., e_F, z; z])
+
+    Without numeric features there is no z.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each embedding and of z. Default: 10.
+        bottom_units: widths of the bottom MLP before its last layer. Default: (400, 400).
+        hidden_units: widths of the top MLP. Default: (400, 400).
+        activation: elementwise function of both MLPs, or a layer. Default: "relu".
+        normalization: norm before each hidden activation, see `MLP`. Default: None.
+        dropout: rate after each activation of the top MLP. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.DLRM(schema, bottom_units=[8], hidden_units=[16]).stage_names
+    ['encoder', 'bottom', 'interaction']
+
+    Raises:
+        ValueError: there are fewer than two vectors to multiply.
+
+    Reference: Naumov et al., Deep Learning Recommendation Model (arXiv 1906.00091); FuxiCTR, model
+    `DLRM`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        bottom_units: Sequence[int] = (400, 400),
+        hidden_units: Sequence[int] = (400, 400),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        numeric = [f.name for f in schema.features if isinstance(f, Numeric)]
+        others = [name for name in schema.names if name not in numeric]
+        inputs = make_inputs(schema)
+        vectors, stages = [], {}
+        if others:
+            encoder = FeatureEncoder(
+                select_features(schema, others),
+                embedding_dim,
+                embeddings_regularizer=embeddings_regularizer,
+                history_pooling=history_pooling,
+                dtype=dtype,
+                name="encoder",
+            )
+            stages["encoder"] = encoder({name: inputs[name] for name in others})
+            vectors.append(stages["encoder"])
+        if numeric:
+            bottom = MLP(
+                (*bottom_units, embedding_dim),
+                activation=activation,
+                normalization=normalization,
+                dtype=dtype,
+                name="bottom",
+            )
+            numbers = ops.stack([inputs[name] for name in numeric], axis=1)
+            stages["bottom"] = bottom(numbers)
+            vectors.append(keras.layers.Reshape((1, embedding_dim), dtype=dtype)(stages["bottom"]))
+        fields = (
+            vectors[0]
+            if len(vectors) == 1
+            else keras.layers.Concatenate(axis=1, dtype=dtype)(vectors)
+        )
+        products = DotProductInteraction(dtype=dtype, name="interaction")(fields)
+        stages["interaction"] = products
+        if numeric:
+            products = keras.layers.Concatenate(dtype=dtype)([products, stages["bottom"]])
+        head = PredictionHead(
+            schema.num_tasks,
+            "flatten",
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            dtype=dtype,
+            name="head",
+        )
+        super().__init__(schema, inputs, head(products), stages, config, **kwargs)

@@ -1,0 +1,71 @@
+"""The plain deep network over all embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class DNN(RankingModel):
+    """Multi-layer perceptron over the concatenated embeddings.
+
+        logits = MLP(vec(encoder(features)))
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        hidden_units: widths of the hidden layers. Default: (400, 400, 400).
+        activation: elementwise function, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> model = ke.models.DNN(schema, hidden_units=[16])
+    >>> model.predict({"user": np.array([1]), "price": np.array([0.5])}, verbose=0).shape
+    (1, 1)
+
+    Reference: FuxiCTR, model `DNN`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        hidden_units: Sequence[int] = (400, 400, 400),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        head = PredictionHead(
+            schema.num_tasks,
+            hidden_units=hidden_units,
+            activation=activation,
+            normalization=normalization,
+            dropout=dropout,
+            dtype=dtype,
+            name="head",
+        )
+        stages = {"encoder": embeddings}
+        super().__init__(schema, inputs, head(embeddings), stages, config, **kwargs)

@@ -1,0 +1,65 @@
+"""Factorization machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_elastor.layers import FactorizationMachine, LinearTerm, LogitSum
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import RegularizerLike
+
+
+@register_model
+class FM(RankingModel):
+    """A linear model and all pairwise products of the embeddings.
+
+        logits = linear(features) + b + sum_{i<j} <e_i, e_j>
+
+    With several tasks the products are shared; each task has a linear term of its own.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+            `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
+    >>> ke.models.FM(schema).stage_names
+    ['encoder', 'interaction']
+
+    Reference: Rendle, Factorization Machines (ICDM 2010); FuxiCTR, model `FM`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        linear = LinearTerm(
+            schema,
+            schema.num_tasks,
+            use_bias=True,
+            embeddings_regularizer=embeddings_regularizer,
+            dtype=dtype,
+            name="linear",
+        )
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        products = FactorizationMachine(dtype=dtype, name="interaction")(embeddings)
+        stages = {"encoder": embeddings, "interaction": products}
+        logits = LogitSum(dtype=dtype)([linear(inputs), products])
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)

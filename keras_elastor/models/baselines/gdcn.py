@@ -1,0 +1,82 @@
+"""GDCN: gated crossings below or beside a deep network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import GatedCrossLayer
+from keras_elastor.models.baselines.cross_model import CrossModel
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class GDCN(CrossModel):
+    """Gated deep & cross network.
+
+        x_0 = vec(encoder(features));   x_{l+1} = x_0 * (x_l W_l + b_l) * sigmoid(x_l V_l) + x_l
+
+    Parallel (GDCN-P): `logits = [x_L, MLP(x_0)] w + b`.
+    Stacked (GDCN-S): `logits = MLP(x_L) w + b`.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        num_cross_layers: number of crossings L. Default: 3.
+        parallel_units: widths of the MLP beside the crossings. Default: (400, 400).
+        stacked_units: widths of the MLP on the crossings. Default: ().
+        activation: elementwise function of the MLPs, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.GDCN(schema, num_cross_layers=2, parallel_units=[16]).stage_names
+    ['encoder', 'cross_0', 'cross_1', 'parallel']
+
+    Reference: Wang et al., Towards Deeper, Lighter and Interpretable Cross Network (CIKM 2023,
+    arXiv 2311.04635); FuxiCTR, models `GDCNP` and `GDCN`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        num_cross_layers: int = 3,
+        parallel_units: Sequence[int] = (400, 400),
+        stacked_units: Sequence[int] = (),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        crossings = [
+            GatedCrossLayer(dtype=dtype, name=f"cross_{index}") for index in range(num_cross_layers)
+        ]
+        super().__init__(
+            schema,
+            embedding_dim,
+            crossings,
+            parallel_units,
+            stacked_units,
+            activation,
+            normalization,
+            dropout,
+            embeddings_regularizer,
+            history_pooling,
+            dtype,
+            config,
+            **kwargs,
+        )

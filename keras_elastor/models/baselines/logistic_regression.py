@@ -1,0 +1,54 @@
+"""Logistic regression on the raw features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_elastor.layers import LinearTerm
+from keras_elastor.models.ranking_model import RankingModel, make_inputs
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import RegularizerLike
+
+
+@register_model
+class LogisticRegression(RankingModel):
+    """One weight per feature value.
+
+        logits = sum_f w_f[x_f] + b
+
+    Args:
+        schema: a `FeatureSchema`.
+        embeddings_regularizer: regularizer of the weights, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.LogisticRegression(schema).count_params()
+    102
+
+    Reference: McMahan et al., Ad click prediction (KDD 2013); FuxiCTR, model `LR`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embeddings_regularizer: RegularizerLike = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        linear = LinearTerm(
+            schema,
+            schema.num_tasks,
+            use_bias=True,
+            embeddings_regularizer=embeddings_regularizer,
+            dtype=dtype,
+            name="linear",
+        )
+        inputs = make_inputs(schema)
+        logits = linear(inputs)
+        super().__init__(schema, inputs, logits, {"linear": logits}, config, **kwargs)

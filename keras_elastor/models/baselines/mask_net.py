@@ -1,0 +1,117 @@
+"""MaskNet: features multiplied by masks that are made of the row itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_elastor.layers import MaskBlock, PerTokenLayerNorm, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class MaskNet(RankingModel):
+    """Blocks that multiply their input by a mask of the embeddings, one after another or abreast.
+
+        v = vec(layer_norm(e)),   e = encoder(features)
+
+    Serial: `h_l = MaskBlock(vec e, h_{l-1})`, `h_0 = v`, `logits = h_L w + b`.
+    Parallel: `h_k = MaskBlock_k(vec e, v)`, `logits = MLP([h_1, ..., h_K])`.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        serial_units: widths of the serial blocks; give these or the parallel ones. Default:
+            (400, 400).
+        parallel_units: widths of the parallel blocks. Default: ().
+        hidden_units: widths of the MLP on parallel blocks. Default: (400, 400).
+        reduction_ratio: see `MaskBlock`. Default: 1.
+        activation: elementwise function, or a layer. Default: "relu".
+        normalize_embeddings: whether v is normalized field by field. Default: True.
+        use_layer_norm: see `MaskBlock`. Default: True.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.MaskNet(schema, serial_units=[16, 8]).stage_names
+    ['encoder', 'mask_0', 'mask_1']
+
+    Raises:
+        ValueError: not exactly one of serial and parallel blocks is given.
+
+    Reference: Wang et al., MaskNet (DLP-KDD 2021, arXiv 2102.07619); FuxiCTR, model `MaskNet`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        serial_units: Sequence[int] = (400, 400),
+        parallel_units: Sequence[int] = (),
+        hidden_units: Sequence[int] = (400, 400),
+        reduction_ratio: float = 1.0,
+        activation: ActivationLike = "relu",
+        normalize_embeddings: bool = True,
+        use_layer_norm: bool = True,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        if bool(serial_units) == bool(parallel_units):
+            raise ValueError(
+                "MaskNet: expected either serial or parallel blocks, the other widths empty. "
+                f"Received: serial_units={serial_units}, parallel_units={parallel_units}"
+            )
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
+        flat = keras.layers.Flatten(dtype=dtype)(embeddings)
+        hidden = flat
+        if normalize_embeddings:
+            normalized = PerTokenLayerNorm(dtype=dtype, name="embedding_norm")(embeddings)
+            hidden = keras.layers.Flatten(dtype=dtype)(normalized)
+
+        def block(units: int, index: int) -> MaskBlock:
+            return MaskBlock(
+                units,
+                reduction_ratio,
+                activation,
+                use_layer_norm,
+                dropout,
+                dtype=dtype,
+                name=f"mask_{index}",
+            )
+
+        for index, units in enumerate(serial_units):
+            hidden = stages[f"mask_{index}"] = block(units, index)([flat, hidden])
+        if parallel_units:
+            for index, units in enumerate(parallel_units):
+                stages[f"mask_{index}"] = block(units, index)([flat, hidden])
+            parts = [stages[f"mask_{index}"] for index in range(len(parallel_units))]
+            hidden = parts[0]
+            if len(parts) > 1:
+                hidden = keras.layers.Concatenate(dtype=dtype)(parts)
+        head = PredictionHead(
+            schema.num_tasks,
+            hidden_units=hidden_units if parallel_units else (),
+            activation=activation,
+            dropout=dropout,
+            dtype=dtype,
+            name="head",
+        )
+        super().__init__(schema, inputs, head(hidden), stages, config, **kwargs)

@@ -1,0 +1,80 @@
+"""Wide & Deep: a linear model and a deep network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class WideAndDeep(RankingModel):
+    """A linear term that memorizes beside a deep network that generalizes.
+
+        logits = linear(features) + MLP(vec(encoder(features)))
+
+    Crossed features, which the paper feeds to the wide part, are features of the schema here.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        hidden_units: widths of the MLP. Default: (400, 400).
+        activation: elementwise function of the MLP, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+            `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.WideAndDeep(schema, hidden_units=[16]).stage_names
+    ['encoder', 'linear']
+
+    Reference: Cheng et al., Wide & Deep Learning (DLRS 2016, arXiv 1606.07792); FuxiCTR, model
+    `WideDeep`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        hidden_units: Sequence[int] = (400, 400),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        tasks = schema.num_tasks
+        linear = LinearTerm(
+            schema, tasks, embeddings_regularizer=embeddings_regularizer, dtype=dtype, name="linear"
+        )
+        deep = PredictionHead(
+            tasks,
+            "flatten",
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            dtype=dtype,
+            name="deep",
+        )
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings, "linear": linear(inputs)}
+        logits = LogitSum(dtype=dtype)([stages["linear"], deep(embeddings)])
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)

@@ -1,0 +1,96 @@
+"""Wukong: stacked factorization machines that scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import PredictionHead, WukongBlock
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class Wukong(RankingModel):
+    """Blocks of second-order interactions; each doubles the order that is reached.
+
+        X_0 = encoder(features);   X_l = WukongBlock(X_{l-1});   logits = MLP(vec X_L)
+
+    This is the paper's form. FuxiCTR's model `WuKong` maps the flattened embeddings instead of the
+    tokens and keeps the number of tokens.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        num_blocks: number of blocks L. Default: 3.
+        interaction_tokens: see `WukongBlock`. Default: 40.
+        linear_tokens: see `WukongBlock`. Default: 40.
+        rank: see `WukongBlock`. Default: 8.
+        block_units: widths of the hidden layers in each block. Default: (512, 256).
+        hidden_units: widths of the MLP on the last block. Default: (400, 400).
+        activation: elementwise function of that MLP, or a layer. Default: "relu".
+        normalization: norm before each activation of that MLP, see `MLP`. Default: None.
+        dropout: rate after each activation of that MLP. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> model = ke.models.Wukong(schema, num_blocks=2, block_units=[16], hidden_units=[8])
+    >>> model.stage_names
+    ['encoder', 'block_0', 'block_1']
+
+    Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545).
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        num_blocks: int = 3,
+        interaction_tokens: int = 40,
+        linear_tokens: int = 40,
+        rank: int = 8,
+        block_units: Sequence[int] = (512, 256),
+        hidden_units: Sequence[int] = (400, 400),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
+        tokens = embeddings
+        for index in range(num_blocks):
+            block = WukongBlock(
+                interaction_tokens,
+                linear_tokens,
+                rank,
+                block_units,
+                dtype=dtype,
+                name=f"block_{index}",
+            )
+            tokens = stages[f"block_{index}"] = block(tokens)
+        head = PredictionHead(
+            schema.num_tasks,
+            "flatten",
+            hidden_units,
+            activation,
+            normalization,
+            dropout,
+            dtype=dtype,
+            name="head",
+        )
+        super().__init__(schema, inputs, head(tokens), stages, config, **kwargs)

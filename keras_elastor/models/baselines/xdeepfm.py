@@ -1,0 +1,83 @@
+"""xDeepFM: a compressed interaction network, a deep network and a linear term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import CompressedInteraction, LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.registry import register_model
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import ActivationLike, RegularizerLike
+
+
+@register_model
+class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
+    """Vector-wise interactions beside a deep network.
+
+        logits = linear(features) + CIN(e) w + b + MLP(vec e),   e = encoder(features)
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        cin_units: number of maps after each step of the `CompressedInteraction`. Default: (16, 16).
+        hidden_units: widths of the MLP; empty leaves it out. Default: (400, 400, 400).
+        activation: elementwise function of the MLP, or a layer. Default: "relu".
+        normalization: norm before each activation, see `MLP`. Default: None.
+        dropout: rate after each activation. Default: 0.
+        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+            `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
+    >>> ke.models.xDeepFM(schema, cin_units=[4], hidden_units=[16]).stage_names
+    ['encoder', 'cin']
+
+    Reference: Lian et al., xDeepFM (KDD 2018, arXiv 1803.05170); FuxiCTR, model `xDeepFM`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        cin_units: Sequence[int] = (16, 16),
+        hidden_units: Sequence[int] = (400, 400, 400),
+        activation: ActivationLike = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        tasks = schema.num_tasks
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
+        stages["cin"] = CompressedInteraction(cin_units, dtype=dtype, name="cin")(embeddings)
+        linear = LinearTerm(
+            schema, tasks, embeddings_regularizer=embeddings_regularizer, dtype=dtype, name="linear"
+        )
+        cin_head = PredictionHead(tasks, dtype=dtype, name="cin_head")
+        parts = [linear(inputs), cin_head(stages["cin"])]
+        if hidden_units:
+            deep = PredictionHead(
+                tasks,
+                hidden_units=hidden_units,
+                activation=activation,
+                normalization=normalization,
+                dropout=dropout,
+                dtype=dtype,
+                name="deep",
+            )
+            parts.append(deep(embeddings))
+        logits = LogitSum(dtype=dtype)(parts)
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)

@@ -1,0 +1,139 @@
+"""RankElastor: learned full mixing and gated per-token networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import (
+    FullMixing,
+    MixerBlock,
+    PerTokenGLUStack,
+    Residual,
+    RMSNorm,
+    SharedTokenizer,
+)
+from keras_elastor.models.registry import register_model
+from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import RegularizerLike
+
+
+@register_model
+class RankElastor(TokenModel):
+    """RankElastor (Li et al., KDD 2026): "expand more, shrink less".
+
+        e = encoder(features);  X_0 = tokenizer(e)
+        A_l = RMSNorm(X_{l-1} + W_l RMSNorm(vec X_{l-1}) + b_l);  X_l = A_l + GLU-FFN_l(A_l)
+        logits = MLP(vec X_L)
+
+    By default every layer is as in the official code; each can be replaced. The paper's own form is
+    in the presets `rank_elastor_paper_criteo` and `rank_elastor_paper_avazu`.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        num_tokens: number of tokens T; must divide fields * embedding_dim. Default: the number of
+            fields.
+        token_dim: width of a token D. Default: 2 * embedding_dim.
+        num_blocks: number of blocks L. Default: 1, or the length of a list of blocks.
+        hidden_units: widths after the gated units of each per-token network. Default:
+            (token_dim,).
+        expansion: gated width over the unit's width. Default: 3.
+        tokenizer: a `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
+            decides `num_tokens` and `token_dim`.
+        block: a `MixerBlock` for the default one, repeated, or a list of blocks; it decides
+            `hidden_units` and `expansion`.
+        head: a layer from tokens to logits, for the default official head.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
+    >>> model = ke.models.RankElastor(schema, embedding_dim=8, num_blocks=2)
+    >>> model.stage_names
+    ['encoder', 'tokenizer', 'mixing_0', 'ffn_0', 'mixing_1', 'ffn_1']
+    >>> model.predict({"user": np.array([1, 2]), "item": np.array([3, 4])}, verbose=0).shape
+    (2, 1)
+
+    Raises:
+        ValueError: an argument is given that a layer decides, or the shapes do not fit.
+
+    Reference: Li et al., Expand More, Shrink Less (KDD 2026, arXiv 2605.23191), section 3; official
+    code github.com/vasile-paskardlgm/RankElastor.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        num_tokens: int | None = None,
+        token_dim: int | None = None,
+        num_blocks: int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        expansion: float | None = None,
+        tokenizer: Any | None = None,
+        block: Any | None = None,
+        head: Any | None = None,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        if tokenizer is None:
+            tokenizer = SharedTokenizer(
+                len(schema.features) if num_tokens is None else num_tokens,
+                2 * embedding_dim if token_dim is None else token_dim,
+                normalization=True,
+            )
+        else:
+            require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
+        if block is None:
+            block = official_block(
+                (tokenizer.token_dim,) if hidden_units is None else hidden_units,
+                3.0 if expansion is None else expansion,
+            )
+        else:
+            require_unset("the block", hidden_units=hidden_units, expansion=expansion)
+        super().__init__(
+            schema,
+            embedding_dim,
+            tokenizer,
+            repeat_block(block, num_blocks, default_num_blocks=1),
+            head,
+            embeddings_regularizer,
+            history_pooling,
+            dtype,
+            config,
+            **kwargs,
+        )
+
+
+def official_block(
+    hidden_units: Sequence[int],
+    expansion: float,
+    normalization: bool = True,
+    dropout: float = 0.0,
+    mixing: Any | None = None,
+) -> MixerBlock:
+    """RankElastor's block as in the official code.
+
+    Args:
+        hidden_units: widths after the gated units.
+        expansion: gated width over the unit's width.
+        normalization: whether an RMS norm stands before each gated unit.
+        dropout: rate after each gated unit.
+        mixing: the mixing sublayer with its residual, for the default full mixing.
+    """
+    return MixerBlock(
+        mixing=mixing or Residual(FullMixing(), pre_norm=RMSNorm(axis=(-2, -1))),
+        norm=RMSNorm(),
+        ffn=Residual(
+            PerTokenGLUStack(hidden_units, expansion, normalization=normalization, dropout=dropout)
+        ),
+    )

@@ -1,0 +1,154 @@
+"""RankMixer: parameter-free token mixing and per-token feed-forward nets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_elastor.layers import (
+    MixerBlock,
+    PerTokenFFN,
+    Residual,
+    RMSNorm,
+    SharedTokenizer,
+    TokenMixing,
+)
+from keras_elastor.models.registry import register_model
+from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import serialize_arguments
+from keras_elastor.utils.types import RegularizerLike
+
+
+@register_model
+class RankMixer(TokenModel):
+    """RankMixer (Zhu et al., CIKM 2025).
+
+        e = encoder(features);  X_0 = tokenizer(e)
+        A_l = RMSNorm(LN(X_{l-1} + mix(X_{l-1})));  X_l = A_l + FFN_l(A_l)
+        logits = MLP(vec X_L)
+
+    By default every layer is as in the baseline of RankElastor's official code; each can be
+    replaced. The published form, with per-token slices, a norm after the FFN and mean pooling, is
+    in the presets `rank_mixer_100m` and `rank_mixer_1b`.
+
+    Args:
+        schema: a `FeatureSchema`.
+        embedding_dim: width of each field's embedding. Default: 10.
+        num_tokens: number of tokens T; must divide fields * embedding_dim. Default: the number of
+            fields.
+        token_dim: width of a token D; T must divide it. Default: the smallest multiple of T that is
+            at least embedding_dim.
+        num_blocks: number of blocks L. Default: 2, or the length of a list of blocks.
+        hidden_units: hidden widths of each per-token network. Default: (4 * token_dim,).
+        tokenizer: a `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
+            decides `num_tokens` and `token_dim`.
+        block: a `MixerBlock` for the default one, repeated, or a list of blocks; it decides
+            `hidden_units`.
+        head: a layer from tokens to logits, for the default official head.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer. Default: None, the global one.
+        kwargs: `name` and `trainable`.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
+    >>> model = ke.models.RankMixer(schema, embedding_dim=8, num_blocks=1)
+    >>> model.stage_names
+    ['encoder', 'tokenizer', 'mixing_0', 'ffn_0']
+    >>> model.predict({"user": np.array([1, 2]), "item": np.array([3, 4])}, verbose=0).shape
+    (2, 1)
+
+    Raises:
+        ValueError: an argument is given that a layer decides, or the shapes do not fit.
+
+    Reference: Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3; RankElastor's
+    official code, experiments `*_base`.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int = 10,
+        num_tokens: int | None = None,
+        token_dim: int | None = None,
+        num_blocks: int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        tokenizer: Any | None = None,
+        block: Any | None = None,
+        head: Any | None = None,
+        embeddings_regularizer: RegularizerLike = None,
+        history_pooling: Any | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        config = serialize_arguments(locals())
+        if tokenizer is None:
+            tokens = len(schema.features) if num_tokens is None else num_tokens
+            nearest_width = -(-embedding_dim // tokens) * tokens
+            tokenizer = SharedTokenizer(tokens, nearest_width if token_dim is None else token_dim)
+        else:
+            require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
+        if block is None:
+            default_units = (4 * tokenizer.token_dim,)
+            block = official_block(default_units if hidden_units is None else hidden_units)
+        else:
+            require_unset("the block", hidden_units=hidden_units)
+        super().__init__(
+            schema,
+            embedding_dim,
+            tokenizer,
+            repeat_block(block, num_blocks, default_num_blocks=2),
+            head,
+            embeddings_regularizer,
+            history_pooling,
+            dtype,
+            config,
+            **kwargs,
+        )
+
+
+def block_transpose() -> Residual:
+    """RankMixer's mixing sublayer: the block transpose, a residual, a norm of the sum.
+
+    The epsilon is PyTorch's; Keras' own default is a hundred times larger.
+    """
+    return Residual(TokenMixing(), post_norm=keras.layers.LayerNormalization(epsilon=1e-5))
+
+
+def official_block(
+    hidden_units: Sequence[int],
+    activation: str = "gelu",
+    normalization: bool = False,
+    dropout: float = 0.0,
+) -> MixerBlock:
+    """RankMixer's block as in the baseline of RankElastor's official code.
+
+    Args:
+        hidden_units: hidden widths of the per-token network.
+        activation: elementwise function of the per-token network.
+        normalization: whether an RMS norm stands before each activation.
+        dropout: rate after each activation.
+    """
+    return MixerBlock(
+        mixing=block_transpose(),
+        norm=RMSNorm(),
+        ffn=Residual(PerTokenFFN(hidden_units, activation, normalization, dropout)),
+    )
+
+
+def published_block(hidden_units: Sequence[int]) -> MixerBlock:
+    """RankMixer's block as published, a norm after each sublayer's sum.
+
+    Args:
+        hidden_units: hidden widths of the per-token network.
+    """
+    return MixerBlock(
+        mixing=block_transpose(),
+        ffn=Residual(
+            PerTokenFFN(hidden_units), post_norm=keras.layers.LayerNormalization(epsilon=1e-5)
+        ),
+    )

@@ -1,0 +1,104 @@
+"""The graph of all token-mixing models: encoder, tokenizer, blocks, head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_elastor.layers import MixerBlock, PredictionHead
+from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import clone_layer
+from keras_elastor.utils.types import Config, RegularizerLike
+
+
+class TokenModel(RankingModel):
+    """Base of `RankMixer` and `RankElastor`: the same graph with other layers plugged in.
+
+    The layers given are templates: the model holds clones of them.
+
+    Args:
+        schema: the schema of the inputs.
+        embedding_dim: width of each field's embedding.
+        tokenizer: layer from field embeddings to tokens.
+        blocks: the blocks, first to last.
+        head: layer from tokens to logits; its `units` must be the schema's number of tasks.
+            None is the official head: all tokens side by side, one hidden ReLU layer of
+            2 * tokens * token_dim, one linear map.
+        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
+        dtype: dtype policy of every layer; None leaves each layer its own.
+        config: the subclass's constructor arguments but `name` and `trainable`.
+        kwargs: `name` and `trainable` of the model.
+    """
+
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        embedding_dim: int,
+        tokenizer: Any,
+        blocks: Sequence[MixerBlock],
+        head: Any | None,
+        embeddings_regularizer: RegularizerLike,
+        history_pooling: Any,
+        dtype: Any,
+        config: Config,
+        **kwargs: Any,
+    ) -> None:
+        if head is None:
+            width = 2 * tokenizer.num_tokens * tokenizer.token_dim
+            head = PredictionHead(schema.num_tasks, hidden_units=(width,))
+        if head.units != schema.num_tasks:
+            raise ValueError(
+                f"Expected a head with units={schema.num_tasks}, one per label of the schema "
+                f"({', '.join(schema.labels)}). Received: units={head.units}"
+            )
+
+        inputs, embeddings = encode(
+            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
+        )
+        stages = {"encoder": embeddings}
+        stages["tokenizer"] = clone_layer(tokenizer, "tokenizer", dtype)(stages["encoder"])
+        tokens = stages["tokenizer"]
+        for index, block in enumerate(blocks):
+            part = MixerBlock(
+                mixing=clone_layer(block.mixing, f"mixing_{index}", dtype),
+                norm=clone_layer(block.norm, f"norm_{index}", dtype),
+                ffn=clone_layer(block.ffn, f"ffn_{index}", dtype),
+            )
+            stages[f"mixing_{index}"], tokens = part.stages(tokens)
+            stages[f"ffn_{index}"] = tokens
+        logits = clone_layer(head, "head", dtype)(tokens)
+        super().__init__(schema, inputs, logits, stages, config, **kwargs)
+
+
+def repeat_block(block: Any, num_blocks: int | None, default_num_blocks: int) -> list[Any]:
+    """The blocks of a model: one template `num_blocks` times, or a list as it is.
+
+    Raises:
+        ValueError: `num_blocks` is below 1 or contradicts the list.
+    """
+    if isinstance(block, MixerBlock):
+        count = default_num_blocks if num_blocks is None else num_blocks
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(
+                f"Expected `num_blocks` to be an integer of at least 1. Received: {num_blocks!r}"
+            )
+        return [block] * count
+    blocks = list(block)
+    if not blocks or num_blocks not in (None, len(blocks)):
+        raise ValueError(
+            "Expected `num_blocks` to be None or the length of the list of blocks. "
+            f"Received: num_blocks={num_blocks} with {len(blocks)} blocks"
+        )
+    return blocks
+
+
+def require_unset(because: str, **arguments: Any) -> None:
+    """Raise a ValueError that names the arguments which are set although a layer decides them."""
+    given = [name for name, value in arguments.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"Expected {' and '.join(f'`{name}`' for name in given)} to be left out: {because} "
+            f"decides. Received: {', '.join(f'{name}={arguments[name]!r}' for name in given)}"
+        )

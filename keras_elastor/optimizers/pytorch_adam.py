@@ -1,0 +1,76 @@
+"""Adam with epsilon where PyTorch has it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.utils.saving import register
+
+
+@register
+class PyTorchAdam(keras.optimizers.Adam):
+    """Adam as PyTorch computes it.
+
+        m <- beta_1 m + (1 - beta_1) g
+        v <- beta_2 v + (1 - beta_2) g^2
+        w <- w - learning_rate * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)
+
+    `keras.optimizers.Adam` adds epsilon to `sqrt(v)` before the bias of `v` is corrected. That is
+    an epsilon larger by `1 / sqrt(1 - beta_2^t)`, 32-fold in the first step, which moves weights
+    whose gradients are as small as epsilon, such as those of freshly initialised embeddings, along
+    another path.
+
+    Args:
+        learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`. Default:
+            1e-3.
+        beta_1: decay of the mean of gradients. Default: 0.9.
+        beta_2: decay of the mean of squared gradients. Default: 0.999.
+        epsilon: added to the root of the corrected mean of squares. Default: 1e-8.
+        kwargs: further arguments of `keras.optimizers.Adam`, such as `global_clipnorm`; `amsgrad`
+            is not supported.
+
+    Example:
+
+    >>> optimizer = ke.optimizers.PyTorchAdam(learning_rate=0.1, epsilon=1.0)
+    >>> weight = keras.Variable([1.0])
+    >>> optimizer.apply([ops.ones(1)], [weight])  # moves by 0.1 / (1 + epsilon)
+    >>> round(float(ops.convert_to_numpy(weight.value)[0]), 4)
+    0.95
+
+    Raises:
+        ValueError: `amsgrad=True`.
+
+    Reference: Kingma & Ba (2015), Adam, algorithm 1; `torch.optim.Adam`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 1e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        name: str = "adam",
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.pop("amsgrad", False):
+            raise ValueError("PyTorchAdam: expected amsgrad=False. Received: amsgrad=True")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one variable."""
+        index = self._get_variable_index(variable)
+        mean, mean_square = self._momentums[index], self._velocities[index]
+        gradient = ops.cast(gradient, variable.dtype)
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
+        self.assign_add(mean_square, (ops.square(gradient) - mean_square) * (1 - self.beta_2))
+        # 1 - beta^t by expm1, as float32 would lose half of its digits where beta^t is close to 1.
+        mean_weight = -ops.expm1(step * math.log(self.beta_1))
+        square_weight = -ops.expm1(step * math.log(self.beta_2))
+        rate = ops.cast(learning_rate, variable.dtype) / mean_weight
+        root = ops.sqrt(mean_square) / ops.sqrt(square_weight)
+        self.assign_sub(variable, rate * mean / (root + self.epsilon))

@@ -1,0 +1,79 @@
+"""The dataset and the model that a config names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_elastor import models
+from keras_elastor.data import synthetic
+from keras_elastor.datasets import kuairand_pure
+from keras_elastor.datasets import list_datasets as list_public_datasets
+from keras_elastor.models.registry import find_model
+from keras_elastor.runs.config import RunConfig
+from keras_elastor.runs.config_files import check_arguments, suggest
+from keras_elastor.runs.run_data import Data, prepared_data, synthetic_data
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.saving import deserialize
+
+_DATASETS: dict[str, Callable[..., Any]] = {
+    "kuairand_pure": kuairand_pure,
+    "prepared": prepared_data,
+    "synthetic": synthetic_data,
+}
+
+
+def list_datasets() -> list[str]:
+    """Names of the datasets that `run` knows."""
+    return sorted(_DATASETS)
+
+
+def load_data(config: RunConfig) -> Data:
+    """Read the dataset of a config.
+
+    Raises:
+        ValueError: there is no such dataset, or it has no such argument; the nearest is named.
+        FileNotFoundError: its files are not there.
+    """
+    name, arguments = config.dataset.name, dict(config.dataset.arguments)
+    if name in list_public_datasets():
+        raise ValueError(
+            f"Dataset '{name}' must be prepared once: keras-elastor prepare --dataset {name} "
+            "--data-dir RAW --output FOLDER. Then name it 'prepared', with the data_dir FOLDER"
+        )
+    if name not in list_datasets():
+        raise ValueError(f"Unknown dataset '{name}'. {suggest(name, list_datasets())}")
+    where = "dataset.arguments"
+    builder = _DATASETS[name]
+    known = [builder, synthetic] if name == "synthetic" else [builder]
+    check_arguments(known, arguments, where)
+    try:
+        inspect.signature(builder).bind(**arguments)
+    except TypeError as error:
+        raise ValueError(f"'{where}' of {name}: {error}") from error
+    data = builder(**arguments)
+    if isinstance(data, Data):
+        return data
+    return Data(data.schema, data.train, data.valid, data.test, data.vocabularies)
+
+
+def build_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:
+    """Build the model of a config.
+
+    Raises:
+        ValueError: there is no such model, or it has no such argument; the nearest is named.
+    """
+    name = config.model.name
+    arguments = {key: deserialize(value) for key, value in config.model.arguments.items()}
+    if config.protocol.embedding_regularizer is not None:
+        arguments["embeddings_regularizer"] = config.protocol.embeddings_regularizer
+    found = find_model(name)
+    if found is None:
+        known = [*models.list_models(), *models.list_presets()]
+        raise ValueError(f"Unknown model '{name}'. {suggest(name, known)}")
+    check_arguments([found.model], arguments, "model.arguments")
+    model: keras.Model = models.create(name, schema, **arguments)
+    return model

@@ -1,0 +1,212 @@
+"""The folder in which a run is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_elastor.runs.checkpoint import Checkpoints, atomic_file
+from keras_elastor.runs.config import RunConfig
+from keras_elastor.runs.config_files import read_file
+from keras_elastor.runs.errors import RunError, writing
+from keras_elastor.runs.run_data import Data
+from keras_elastor.version import __version__
+
+_logger = logging.getLogger(__name__)
+
+_PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch", "polars")
+
+
+class RunFolder:
+    """Files of a run.
+
+    | file | what |
+    |---|---|
+    | `config.json`, `schema.json`, `versions.json` | what was run, on what, by what |
+    | `vocabularies.json`, `recipe.json` | ids of raw values, where the dataset has such |
+    | `metrics.jsonl` | one line for each evaluation |
+    | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
+    | `log.txt`, `tensorboard/` | what happened when; events where TensorBoard is installed |
+    | `logits.npy` | logits for the test rows, or, without such, the validation rows |
+    | `result.json`, `table.md` | metrics of the best weights; the run is finished |
+    | `checkpoints/` | to continue; deleted when finished |
+
+    Args:
+        config: config of the run.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.path = Path(config.folder) / config.run_id
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+
+    def create(self, data: Data) -> None:
+        """Write down what is run, in a folder that is locked.
+
+        Raises:
+            RunError: the disk refuses, or the folder holds a run on other data.
+        """
+        require_same_data(self.path, data)
+        self.write_json("config.json", self.config.to_dict())
+        for name, value in _description(data).items():
+            self.write_json(name, value)
+        versions = _versions()
+        present = self.path / "versions.json"
+        if not present.exists():
+            self.write_json("versions.json", {"started": _now(), **versions})
+        elif not versions.items() <= _read_json(present).items():
+            _logger.warning("This run was started elsewhere or with other versions: %s", present)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the folder, all of it or nothing."""
+        with atomic_file(self.path / name) as file:
+            file.write(text.encode())
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write plain values."""
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_evaluations(self, evaluations: Sequence[Mapping[str, Any]]) -> None:
+        """Write the metrics of all evaluations so far, one line each."""
+        self.write_text("metrics.jsonl", "".join(json.dumps(e) + "\n" for e in evaluations))
+
+    def write_logits(self, logits: np.ndarray) -> None:
+        """Write the logits of the rows that models are compared on."""
+        with atomic_file(self.path / "logits.npy") as file:
+            np.save(file, logits)
+
+    def best_path(self, step: int) -> Path:
+        """Weights that were best at that step, while the run is not finished."""
+        return self.checkpoints.folder / f"best_{step:010d}.weights.h5"
+
+    def save_weights(self, model: keras.Model, path: Path) -> None:
+        """Write the weights of a model, all of them or nothing."""
+        # Keras insists on this end of a name.
+        temporary = path.with_name(f".part_{path.name}")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                model.save_weights(temporary, overwrite=True)
+                with open(temporary, "rb+") as file:
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def read_result(self) -> dict[str, Any] | None:
+        """What a finished run has written; None while it is not finished."""
+        path = self.path / "result.json"
+        if not path.exists():
+            return None
+        result = _read_json(path)
+        if not {"steps", "best_step", "metrics", "parameters"} == set(result):
+            raise RunError(f"{path} is damaged: delete the folder to start anew")
+        return result
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder; inside this context no other process runs in it. A killed one frees it.
+
+        Raises:
+            RunError: another process does, or the disk refuses.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            import fcntl
+        except ImportError:  # Windows has none.
+            yield
+            return
+        with writing(self.path):
+            file = open(self.path / ".lock", "w")  # noqa: SIM115 - closed below.
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise RunError(f"Another process is running {self.path}. Wait until it ends") from error
+        finally:
+            file.close()
+
+    @contextlib.contextmanager
+    def logging(self) -> Iterator[None]:
+        """Inside this context, what the package logs goes into `log.txt`."""
+        logger = logging.getLogger("keras_elastor")
+        with writing(self.path):
+            handler = _LogFile(self.path / "log.txt", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        level = logger.level
+        logger.addHandler(handler)
+        if logger.getEffectiveLevel() > logging.INFO:
+            logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            with contextlib.suppress(OSError):
+                handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that may lose lines: a disk that refuses stops the run by what it cannot do without."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of logging.
+        """Print no traceback."""
+
+
+def require_same_data(folder: Path, data: Data) -> None:
+    """Raise RunError if a run was started on data of another schema or other ids."""
+    for name, value in _description(data).items():
+        path = folder / name
+        if path.exists() and _read_json(path) != value:
+            raise RunError(
+                f"{path} differs from that of the dataset: the data have changed since this run "
+                "was started. Give the data of the run, or delete its folder to start it anew"
+            )
+
+
+def _description(data: Data) -> dict[str, Any]:
+    """The files that say what raw values become, as plain values."""
+    described: dict[str, Any] = {"schema.json": json.loads(data.schema.to_json())}
+    if data.vocabularies:
+        configs = {name: words.get_config() for name, words in data.vocabularies.items()}
+        described["vocabularies.json"] = configs
+    if data.recipe is not None:
+        described["recipe.json"] = data.recipe.get_config()
+    return described
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return read_file(path)
+    except ValueError as error:
+        raise RunError(f"{error}. The file is damaged: delete the folder to start anew") from error
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, Any]:
+    versions = {"keras_elastor": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return {
+        "backend": keras.backend.backend(),
+        "machine": platform.platform(),
+        "versions": versions,
+    }

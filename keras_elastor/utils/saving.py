@@ -1,0 +1,84 @@
+"""How the package's objects are saved: one registration, one way to nest layers in a config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_elastor.utils.types import Config
+
+register = keras.saving.register_keras_serializable(package="keras_elastor")
+"""Class decorator: `keras.models.load_model` finds the class after `import keras_elastor`."""
+
+
+# What a constructor's scope holds beside its arguments.
+_NO_ARGUMENTS = ("self", "kwargs", "__class__")
+
+
+def serialize(value: Any) -> Any:
+    """A layer, a list of layers or None as plain values."""
+    if isinstance(value, list | tuple):
+        return [serialize(item) for item in value]
+    return keras.saving.serialize_keras_object(value)
+
+
+def serialize_arguments(scope: Mapping[str, Any]) -> Config:
+    """A model's constructor arguments as plain values.
+
+    Args:
+        scope: `locals()` at the first line of the constructor.
+
+    Example:
+
+    >>> ke.models.serialize_arguments({"self": None, "units": 3, "dtype": "float32"})
+    {'units': 3, 'embeddings_regularizer': None, 'dtype': 'float32'}
+    """
+    arguments = {name: scope[name] for name in scope if name not in _NO_ARGUMENTS}
+    regularizer = keras.regularizers.get(arguments.pop("embeddings_regularizer", None))
+    dtype = arguments.pop("dtype", None)
+    return {
+        **{name: serialize(value) for name, value in arguments.items()},
+        "embeddings_regularizer": serialize(regularizer),
+        "dtype": None if dtype is None else keras.dtype_policies.get(dtype).name,
+    }
+
+
+def deserialize(config: Any) -> Any:
+    """What `serialize` made plain; objects that are no config pass through."""
+    if isinstance(config, list | tuple):
+        return [deserialize(item) for item in config]
+    if isinstance(config, dict) and "class_name" in config:
+        return keras.saving.deserialize_keras_object(config)
+    return config
+
+
+def clone_layer(layer: Any, name: str | None = None, dtype: Any = None) -> Any:
+    """A new, unbuilt layer of the same config; None for None.
+
+    Args:
+        layer: a Keras layer; it may hold other layers.
+        name: name of the clone; None keeps the layer's.
+        dtype: dtype policy of the clone and of all layers inside it; None keeps theirs.
+    """
+    if layer is None:
+        return None
+    config = keras.saving.serialize_keras_object(layer)
+    if name is not None:
+        config["config"]["name"] = name
+    if dtype is not None:
+        _set_dtype(config, keras.saving.serialize_keras_object(keras.dtype_policies.get(dtype)))
+    return keras.saving.deserialize_keras_object(config)
+
+
+def _set_dtype(value: Any, dtype: Config) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "dtype":
+                value[key] = dtype
+            else:
+                _set_dtype(item, dtype)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _set_dtype(item, dtype)

@@ -1,0 +1,1 @@
+"""Checks of batches against a schema, in words for people."""

@@ -1,0 +1,228 @@
+"""Checks of input before and while a model sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_elastor.schema import FeatureSchema
+from keras_elastor.validation.rules import PREFIX, Rule, pair_with_rules
+from keras_elastor.validation.tf_guard import guard_tf_dataset
+
+
+def validate(dataset: Any, schema: FeatureSchema) -> int:
+    """Check every row of a dataset against a schema.
+
+    What is right:
+
+    | column | dtype | shape | values |
+    |---|---|---|---|
+    | `Categorical` | integer | `(rows,)` | `0 <= id < vocabulary_size` |
+    | `Sequence` | integer | `(rows, max_length)` | `0 <= id < vocabulary_size` |
+    | `Numeric` | float or integer | `(rows,)` | finite |
+    | `Embedding` | float or integer | `(rows, dim)` | finite |
+    | `schema.group_column` (optional) | integer | `(rows,)` | any |
+    | label, one task | float, integer or bool | `(rows,)` or `(rows, 1)` | 0 or 1 |
+    | label, several tasks | float, integer or bool | `(rows, tasks)` | 0 or 1 |
+    | sample weight (optional) | float or integer | `(rows,)` | finite, at least 0 |
+
+    Args:
+        dataset: a dict of features, or a tuple `(features, label)` or `(features, label,
+            sample_weight)`, of NumPy, TensorFlow, JAX or PyTorch arrays; or an iterable of such
+            batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator.
+        schema: what the columns must be.
+
+    Returns:
+        The number of rows, 0 for an empty dataset. Batches may be empty.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("item", 50), ke.Numeric("price")])
+    >>> features = {"item": np.array([3, 49]), "price": np.array([0.5, 2.0])}
+    >>> ke.data.validate((features, np.array([0, 1])), schema)
+    2
+    >>> features["item"][1] = 50
+    >>> ke.data.validate(features, schema)
+    Traceback (most recent call last):
+        ...
+    ValueError: Bad input: feature 'item', row 1: expected an id in [0, 50). Received: 50. Encode \
+the column with the vocabulary of the schema; unknown values have the last id, 49
+
+    Raises:
+        ValueError: something is wrong or missing. The message names the column, the row (counted
+            from 0 over the whole dataset), the value, what was expected and what to do.
+    """
+    if isinstance(dataset, Mapping | tuple):
+        return _check_batch(dataset, schema)
+    if _is_tf_dataset(dataset) and int(dataset.cardinality()) == -1:
+        raise ValueError(
+            f"{PREFIX} expected a dataset that ends. Received: a dataset that repeats for ever. "
+            "Validate a part of it, e.g. dataset.take(100)"
+        )
+    rows = 0
+    for batch in dataset:
+        rows += _check_batch(batch, schema, first_row=rows)
+    return rows
+
+
+def guard(x: Any, schema: FeatureSchema) -> Any:
+    """What `x` is to `fit`, `evaluate` and `predict`, but no wrong value gets through.
+
+    Args:
+        x: what a Keras model takes as `x`, or a tuple `(x, y)` or `(x, y, sample_weight)` of
+            arrays.
+        schema: what the columns must be; see `validate`.
+
+    Returns:
+        Arrays, checked now, are returned unchanged. A `tf.data.Dataset`, a
+        `keras.utils.PyDataset`, a `torch.utils.data.DataLoader` and a generator are replaced by
+        one of their kind that checks each batch when it passes. Whatever else Keras takes (Grain
+        datasets, distributed datasets) is returned unchanged and unchecked.
+
+    Raises:
+        ValueError: arrays are wrong, or a `tf.data.Dataset` declares wrong names, dtypes or shapes.
+            Wrong values in a stream raise when they arrive; see `readable_errors`.
+    """
+    if isinstance(x, Mapping | tuple):
+        _check_batch(x, schema)
+        return x
+    if _is_tf_dataset(x):
+        return guard_tf_dataset(x, schema)
+    if isinstance(x, keras.utils.PyDataset):
+        return _GuardedPyDataset(x, schema)
+    if isinstance(x, types.GeneratorType):
+        return _guard_generator(x, schema)
+    if _is_torch_loader(x):
+        loader = copy.copy(x)
+        # The one place that sees whole batches in every mode of a loader, in its workers too.
+        loader.collate_fn = functools.partial(_collate_and_check, x.collate_fn, schema)
+        return loader
+    return x
+
+
+@contextlib.contextmanager
+def readable_errors() -> Iterator[None]:
+    """Inside this context, wrong input found in a stream raises a plain ValueError.
+
+    TensorFlow wraps what fails inside a dataset into an `InvalidArgumentError` of many lines. This
+    takes the message of `guard` out of it.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        message = None if text.startswith(PREFIX) else _message_within(text)
+        if message is None:
+            raise
+        raise ValueError(message) from None
+
+
+def _message_within(text: str) -> str | None:
+    """The message of `guard` in the text of another library's error, if there is one."""
+    if found := re.search(rf"assertion failed: \[({PREFIX}.*)\]", text):
+        # TensorFlow prints the strings of an assertion with C escapes.
+        return found[1].encode("latin-1", "backslashreplace").decode("unicode_escape")
+    if found := re.search(rf"ValueError: ({PREFIX}.*)", text):
+        return found[1]
+    return None
+
+
+def _check_batch(batch: Any, schema: FeatureSchema, first_row: int = 0, of: str = "") -> int:
+    """Raise ValueError unless a batch of arrays is right; return its number of rows.
+
+    Args:
+        batch: the batch.
+        schema: what it must be.
+        first_row: what messages call the first row.
+        of: follows the row in messages, e.g. " of batch 3".
+    """
+    where = f" (from row {first_row}{of} on)"
+    first: tuple[Rule, int] | None = None
+    for rule, values in pair_with_rules(batch, schema, where):
+        if not hasattr(values, "dtype") or not hasattr(values, "shape"):
+            raise ValueError(
+                f"{PREFIX} {rule.title}{where}: expected an array. Received: "
+                f"{type(values).__name__}. Convert it with np.asarray"
+            )
+        rule.check_form(values.dtype, values.shape, where)
+        first = first or (rule, len(values))
+        if len(values) != first[1]:
+            raise ValueError(rule.rows_message(first[1], first[0].title, len(values)))
+        array = _as_numpy(values)
+        bad = rule.is_bad(array)
+        if bad.any():
+            row, *position = np.unravel_index(np.argmax(bad), bad.shape)
+            place = ", position ".join(map(str, [first_row + row, *position]))
+            raise ValueError(rule.value_message(f"row {place}{of}", array[row, *position]))
+    return first[1] if first else 0
+
+
+def _as_numpy(values: Any) -> Any:
+    # Not keras.ops.convert_to_numpy: it copies, knows tensors of one backend only, and warns on
+    # PyTorch with NumPy 2.
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if "bfloat16" in str(values.dtype) else values
+    return np.asarray(values)
+
+
+def _guard_generator(batches: Iterator[Any], schema: FeatureSchema) -> Iterator[Any]:
+    rows = 0
+    for batch in batches:
+        rows += _check_batch(batch, schema, first_row=rows)
+        yield batch
+
+
+def _collate_and_check(collate: Callable[[Any], Any], schema: FeatureSchema, samples: Any) -> Any:
+    batch = collate(samples)
+    _check_batch(batch, schema, of=" of a batch")
+    return batch
+
+
+class _GuardedPyDataset(keras.utils.PyDataset):
+    """A PyDataset that checks the batches of another one."""
+
+    def __init__(self, dataset: keras.utils.PyDataset, schema: FeatureSchema) -> None:
+        super().__init__(
+            workers=dataset.workers,
+            use_multiprocessing=dataset.use_multiprocessing,
+            max_queue_size=dataset.max_queue_size,
+        )
+        self._dataset = dataset
+        self._schema = schema
+
+    def __getitem__(self, index: int) -> Any:
+        batch = self._dataset[index]
+        _check_batch(batch, self._schema, of=f" of batch {index}")
+        return batch
+
+    @property
+    def num_batches(self) -> int | None:
+        batches: int | None = self._dataset.num_batches
+        return batches
+
+    def on_epoch_begin(self) -> None:
+        self._dataset.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._dataset.on_epoch_end()
+
+
+def _is_tf_dataset(x: Any) -> bool:
+    # Whoever holds such a dataset has imported TensorFlow; we must not.
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
+
+
+def _is_torch_loader(x: Any) -> bool:
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(x, data.DataLoader)

@@ -1,0 +1,155 @@
+import csv
+import dataclasses
+import io
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+from keras_elastor.metrics import exact_auc, log_loss_from_logits
+from keras_elastor.runs import comparison
+from tests.assertions import raises_value_error
+from tests.runs.runs import make_config
+
+
+def make_configs(folder, **changes):
+    changes = {"epochs": 1, "protocol": {"learning_rate": 0.01}, **changes}
+    models = {
+        "narrow": {"name": "dnn", "arguments": {"hidden_units": [2], "embedding_dim": 2}},
+        "wide": {"name": "dnn", "arguments": {"hidden_units": [16], "embedding_dim": 8}},
+    }
+    return [make_config(folder, name=name, model=m, **changes) for name, m in models.items()]
+
+
+def run_without_training(config, data, verbose=False):
+    """In place of `run`: the better the wider model, with noise that follows from the seed."""
+    folder = pathlib.Path(config.folder) / config.run_id
+    if not (folder / "result.json").exists():
+        folder.mkdir(parents=True)
+        labels, rng = data.test.labels, np.random.default_rng(config.seed)
+        signal = {"narrow": 0.5, "wide": 2.0}[config.name]
+        logits = (signal * (labels - 0.5) + rng.normal(size=len(labels))).astype("float32")
+        np.save(folder / "logits.npy", logits[:, None])
+        metrics = {
+            "auc": exact_auc(labels, logits),
+            "logloss": log_loss_from_logits(labels, logits),
+        }
+        result = {"steps": 10, "best_step": 10, "metrics": {"test": metrics}}
+        result["parameters"] = {"dense": len(config.name), "embedding": 9}
+        (folder / "result.json").write_text(json.dumps(result))
+    return ke.runs.RunResult(folder, **json.loads((folder / "result.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison that was interrupted in the fourth of its runs and called again."""
+    configs = make_configs(tmp_path_factory.mktemp("compared"))
+    calls = []
+
+    def run(config, *arguments):
+        calls.append((config.name, config.seed))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return run_without_training(config, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "run", run)
+        with pytest.raises(KeyboardInterrupt):
+            ke.runs.compare(configs, seeds=[0, 1], num_resamples=50)
+        times = finishing_times(configs[0].folder)
+        assert len(times) == 3
+        result = ke.runs.compare(configs, seeds=[0, 1], num_resamples=50)
+    # The three finished runs were not trained again.
+    assert times.items() <= finishing_times(configs[0].folder).items()
+    assert calls[4:] == [("narrow", 0), ("narrow", 1), ("wide", 0), ("wide", 1)]
+    return configs, result
+
+
+def finishing_times(folder):
+    paths = pathlib.Path(folder).glob("*/result.json")
+    return {path: path.stat().st_mtime_ns for path in paths}
+
+
+def test_values_are_those_of_the_runs(compared):
+    configs, result = compared
+    for config, model in zip(configs, result.models, strict=True):
+        configs_of_runs = [dataclasses.replace(config, seed=seed) for seed in (0, 1)]
+        runs = [run_without_training(each, None) for each in configs_of_runs]
+        assert model.name == config.name
+        for metric in ("auc", "logloss"):
+            assert model.values[metric] == [run.metrics["test"][metric] for run in runs]
+    first, second = (model.values["auc"] for model in result.models)
+    difference = np.mean(second) - np.mean(first)
+    interval = result.models[1].differences["auc"]
+    assert interval.difference == pytest.approx(difference, abs=1e-12)
+    assert 0 < interval.low <= interval.difference <= interval.high
+
+
+def test_tables(compared):
+    _, result = compared
+    lines = (result.folder / "table.md").read_text().splitlines()
+    assert lines == result.markdown().splitlines()
+    assert lines[0].startswith("| model | dense parameters | test auc | sd of auc |")
+    assert len(lines) == 4
+    rows = list(csv.DictReader(io.StringIO((result.folder / "table.csv").read_text())))
+    values = result.models[1].values["auc"]
+    assert rows[1]["test auc"] == f"{np.mean(values):.5f}"
+    assert rows[1]["sd of auc"] == f"{np.std(values, ddof=1):.5f}"
+    assert rows[0]["difference of auc"] == "+0.00000"
+    kept = json.loads((result.folder / "comparison.json").read_text())
+    assert kept["seeds"] == [0, 1]
+    assert [config["name"] for config in kept["configs"]] == ["narrow", "wide"]
+
+
+def test_a_second_call_gives_the_same(compared):
+    configs, expected = compared
+    # By the real `run`, which trains nothing where a result is there.
+    assert ke.runs.compare(configs, [0, 1], num_resamples=50).models == expected.models
+
+
+class TestWrong:
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"epochs": 2}, ["'wide'", "'epochs'", "equal budget", "2"]),
+            ({"batch_size": 32}, ["'batch_size'", "32"]),
+            ({"protocol": {"patience": 1}}, ["'protocol.patience'", "1"]),
+            ({"dataset": {"name": "synthetic"}}, ["'dataset'"]),
+        ],
+    )
+    def test_unequal_budgets(self, changes, words, tmp_path):
+        first, _ = make_configs(tmp_path)
+        _, second = make_configs(tmp_path, **changes)
+        with raises_value_error(*words):
+            ke.runs.compare([first, second], [0])
+
+    def test_learning_rates_may_differ(self, tmp_path):
+        first, _ = make_configs(tmp_path)
+        _, second = make_configs(tmp_path, protocol={"learning_rate": 0.1})
+        comparison._check([first, second], [0])
+
+    def test_names_and_seeds(self, tmp_path):
+        config = make_configs(tmp_path)[0]
+        with raises_value_error("`name`", "narrow, narrow"):
+            ke.runs.compare([config, config], [0])
+        with raises_value_error("every seed once", "[0, 0]"):
+            ke.runs.compare([config], [0, 0])
+        with raises_value_error("at least one"):
+            ke.runs.compare([], [0])
+
+    def test_no_test_rows(self, tmp_path, monkeypatch):
+        config = make_configs(tmp_path)[0]
+        data = ke.runs.load_data(config)
+        empty = ke.data.Split({k: v[:0] for k, v in data.test.features.items()}, np.zeros(0))
+        monkeypatch.setattr(
+            comparison, "load_data", lambda config: dataclasses.replace(data, test=empty)
+        )
+        (model,) = ke.runs.compare([config], [0], num_resamples=2).models
+        cells = model.cells()
+        assert "test auc" not in cells
+        (run,) = (path for path in tmp_path.iterdir() if not path.name.startswith("compare"))
+        logits = np.load(run / "logits.npy")[:, 0]
+        expected = ke.metrics.exact_auc(data.valid.labels, logits)
+        assert cells["valid auc"] == f"{expected:.5f}"

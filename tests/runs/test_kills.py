@@ -1,0 +1,96 @@
+"""Runs in processes of their own that are killed, at random steps and while they write."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+import keras_elastor as ke
+from tests.runs.runs import assert_same, make_config, make_config_with_layers
+
+# SIGKILL itself at a given step, or within the n-th write to the disk.
+VICTIM = """
+import json, os, signal, sys
+import keras_elastor as ke
+from keras_elastor.runs.run_callback import RunCallback
+
+config, place, number = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+steps, writes, batch_end, fsync = 0, 0, RunCallback.on_train_batch_end, os.fsync
+
+def on_train_batch_end(self, batch, logs=None):
+    global steps
+    steps += 1
+    if place == "before" and steps == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    batch_end(self, batch, logs)
+    if place == "after" and steps == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def killing_fsync(descriptor):
+    global writes
+    writes += 1
+    if place == "writing" and writes == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+
+RunCallback.on_train_batch_end = on_train_batch_end
+os.fsync = killing_fsync
+ke.runs.run(ke.runs.RunConfig.from_dict(config))
+print("finished")
+"""
+
+
+def start_and_kill(config, place, number):
+    """Run the config in a new process until it is killed.
+
+    Returns:
+        Whether it finished before.
+    """
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            VICTIM,
+            json.dumps(config.to_dict()),
+            place,
+            str(number),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=os.environ,
+    )
+    finished = result.stdout.strip().endswith("finished")
+    assert finished or result.returncode == -9, result.stderr
+    return finished
+
+
+def test_a_killed_run_loses_nothing(finished, tmp_path):
+    config = make_config(tmp_path)
+    assert not start_and_kill(config, "writing", 12)
+    assert len(list(tmp_path.glob("*/checkpoints/step_*.npz"))) == 2
+    assert_same(ke.runs.run(config), finished[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # Some thirty processes start, each in up to half a minute.
+def test_twenty_kills_lose_nothing(tmp_path):
+    """Runs are killed again and again until twenty kills are counted; each run must end alike."""
+    undisturbed = ke.runs.run(make_config_with_layers(tmp_path / "undisturbed"))
+    rng = random.Random(0)
+    kills = 0
+    while kills < 20:
+        config = make_config_with_layers(tmp_path / str(kills))
+        finished = False
+        while not finished and kills < 20:
+            place = rng.choice(["before", "after", "writing"])
+            number = rng.randint(1, 12 if place == "writing" else 9)
+            finished = start_and_kill(config, place, number)
+            kills += not finished
+        assert_same(ke.runs.run(config), undisturbed)
