@@ -48,7 +48,7 @@ class Numeric:
     """A number per row, shape `(batch,)`, float32.
 
     Args:
-        name: column name.
+        name: Column name.
     """
 
     name: str
@@ -62,10 +62,10 @@ class Categorical:
     """One id per row, shape `(batch,)`, int32 in `[0, vocabulary_size)`.
 
     Args:
-        name: column name.
-        vocabulary_size: number of embedding rows, padding (id 0) and out-of-vocabulary (last id)
+        name: Column name.
+        vocabulary_size: Number of embedding rows, padding (id 0) and out-of-vocabulary (last id)
             included; at least 1.
-        table: name of the embedding table. Features that name one table share it. Default: the
+        table: Name of the embedding table. Features that name one table share it. Default: the
             feature's own name.
     """
 
@@ -89,10 +89,10 @@ class Sequence:
     """A history of ids per row, shape `(batch, max_length)`, int32, padded with 0.
 
     Args:
-        name: column name.
-        vocabulary_size: number of embedding rows, as for `Categorical`; at least 1.
-        max_length: number of positions; at least 1.
-        table: name of the embedding table, as for `Categorical`. A history of items usually names
+        name: Column name.
+        vocabulary_size: Number of embedding rows, as for `Categorical`; at least 1.
+        max_length: Number of positions; at least 1.
+        table: Name of the embedding table, as for `Categorical`. A history of items usually names
             the item's table.
     """
 
@@ -118,8 +118,8 @@ class Embedding:
     """A pretrained vector that arrives with the row, shape `(batch, dim)`, float32.
 
     Args:
-        name: column name.
-        dim: length of the vector; at least 1.
+        name: Column name.
+        dim: Length of the vector; at least 1.
     """
 
     name: str
@@ -140,9 +140,9 @@ class FeatureSchema:
     """The ordered features of a table of impressions, its label and its group.
 
     Args:
-        features: the features, in the order in which models see the fields.
-        label: name of the label column, or a tuple of names, one per task.
-        group: name of the column that group-wise metrics (gAUC) group by, usually the user; None
+        features: The features, in the order in which models see the fields.
+        label: Name of the label column, or a tuple of names, one per task.
+        group: Name of the column that group-wise metrics (gAUC) group by, usually the user; None
             without one. It may be a feature or a column that no model sees; see `group_column`.
 
     Example:
@@ -163,9 +163,9 @@ class FeatureSchema:
     True
 
     Raises:
-        ValueError: no feature, two features of one name, a table shared with another size, a label
-            that is also a feature, or an argument of another type. The message names the feature,
-            what was expected and what was received.
+        ValueError: If no feature, two features of one name, a table shared with another size, a
+            label that is also a feature, or an argument of another type. The message names the
+            feature, what was expected and what was received.
     """
 
     features: tuple[Feature, ...]
@@ -299,7 +299,7 @@ class FeatureSchema:
         """Make a schema from `get_config`'s values.
 
         Raises:
-            ValueError: a key is missing or unknown, or a value is wrong.
+            ValueError: If a key is missing or unknown, or a value is wrong.
         """
         fields = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(config, dict) or set(config) != fields:
@@ -337,6 +337,6 @@ class FeatureSchema:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: the text is not JSON or not a schema.
+            ValueError: If the text is not JSON or not a schema.
         """
         return cls.from_config(json.loads(text))

@@ -25,9 +25,9 @@ class Assignment:
     """One of our weights and the official arrays that make it.
 
     Args:
-        variable: our weight.
-        sources: official names and the shapes expected under them.
-        assemble: makes our value of the arrays, in the order of `sources`.
+        variable: Our weight.
+        sources: Official names and the shapes expected under them.
+        assemble: Makes our value of the arrays, in the order of `sources`.
     """
 
     variable: Any

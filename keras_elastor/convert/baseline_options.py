@@ -34,7 +34,7 @@ def required_option(options: Options, name: str) -> Any:
     """An option without a default.
 
     Raises:
-        ValueError: it is missing.
+        ValueError: If it is missing.
     """
     if name not in options:
         raise ValueError(

@@ -60,13 +60,13 @@ def from_official(config: Options, state_dict: Mapping[str, Any]) -> Any:
     """Our layer or model for an official configuration, with the official weights.
 
     Args:
-        config: the official options. `component` names a layer ("token_mixing", "per_token_ffn",
+        config: The official options. `component` names a layer ("token_mixing", "per_token_ffn",
             "tokenizer" or "block", with `num_tokens` and `token_dim`, for a tokenizer also
             `num_fields` and `embedding_dim`), or `model` names a model ("UniMixer", as the official
             code calls RankMixer and RankElastor, or FuxiCTR's "DNN", "DCNv2", "xDeepFM" and
             "AutoInt"), with `num_numeric` and `vocabulary_sizes`. Options of the training, which do
             not change the function, are ignored, but for `embedding_regularizer`.
-        state_dict: official name -> array or torch tensor, in PyTorch's layout.
+        state_dict: Official name -> array or torch tensor, in PyTorch's layout.
 
     Returns:
         A built layer on `(batch, num_tokens, token_dim)` or, for a tokenizer, on `(batch,
@@ -81,8 +81,8 @@ def from_official(config: Options, state_dict: Mapping[str, Any]) -> Any:
     True
 
     Raises:
-        ValueError: an unknown component, model or option, or weights that are missing, left over or
-            of another shape; the message lists every such name.
+        ValueError: If an unknown component, model or option, or weights that are missing, left over
+            or of another shape; the message lists every such name.
     """
     kind = "component" if "component" in config else "model"
     makers = _COMPONENTS if kind == "component" else _MODELS

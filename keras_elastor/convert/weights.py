@@ -44,13 +44,13 @@ def load_official_weights(model: Any, state_dict: Mapping[str, Any]) -> None:
     """Fill a built model or layer of ours with the weights of its official counterpart.
 
     Args:
-        model: a `RankElastor` or `RankMixer` whose layers are those of the official code, one of
+        model: A `RankElastor` or `RankMixer` whose layers are those of the official code, one of
             these layers, or a `DNN`, `DCNv2`, `xDeepFM` or `AutoInt`.
-        state_dict: official name -> array or torch tensor, in PyTorch's layout.
+        state_dict: Official name -> array or torch tensor, in PyTorch's layout.
 
     Raises:
-        ValueError: a weight is missing, left over or of another shape, or a layer has no official
-            counterpart. The message lists every such name; no weight is changed.
+        ValueError: If a weight is missing, left over or of another shape, or a layer has no
+            official counterpart. The message lists every such name; no weight is changed.
     """
     arrays = {
         name: _to_numpy(value)

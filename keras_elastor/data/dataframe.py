@@ -31,8 +31,8 @@ class EncodedTable:
     """A recipe, the vocabularies of its training rows, and these rows.
 
     Args:
-        encoder: recipe and vocabularies.
-        train: the encoded training rows.
+        encoder: Recipe and vocabularies.
+        train: The encoded training rows.
     """
 
     encoder: Encoder
@@ -52,10 +52,10 @@ class EncodedTable:
         """Encode further rows with labels, for validation or test.
 
         Args:
-            frame: a pandas or polars frame with the columns of the recipe.
+            frame: A pandas or polars frame with the columns of the recipe.
 
         Raises:
-            ValueError: a column is missing or a value is wrong; the message names it.
+            ValueError: If a column is missing or a value is wrong; the message names it.
         """
         return _encode(self.encoder, _typed(to_polars(frame), self.recipe))
 
@@ -63,10 +63,10 @@ class EncodedTable:
         """Encode rows without labels, for `model.predict`.
 
         Args:
-            frame: a pandas or polars frame with the columns of the features.
+            frame: A pandas or polars frame with the columns of the features.
 
         Raises:
-            ValueError: a column is missing or a value is wrong; the message names it.
+            ValueError: If a column is missing or a value is wrong; the message names it.
         """
         recipe = dataclasses.replace(self.recipe, group=None, weight=None)
         return self.encoder.encode(_typed(to_polars(frame), recipe, with_label=False))
@@ -86,12 +86,12 @@ def from_dataframe(
     `table.recipe.to_json()` to read it, and give a corrected one where it is wrong.
 
     Args:
-        frame: the training rows as a pandas or polars frame.
-        label: column of the label, 0 or 1; or several, one per task.
-        group: column of whole numbers for group-wise metrics, usually the user.
-        weight: column of sample weights.
-        min_count: a category that occurs less often is out-of-vocabulary.
-        recipe: how columns become features; the arguments before it are then not looked at.
+        frame: The training rows as a pandas or polars frame.
+        label: Column of the label, 0 or 1; or several, one per task.
+        group: Column of whole numbers for group-wise metrics, usually the user.
+        weight: Column of sample weights.
+        min_count: A category that occurs less often is out-of-vocabulary.
+        recipe: How columns become features; the arguments before it are then not looked at.
 
     Example:
 
@@ -114,9 +114,9 @@ def from_dataframe(
     [2, 3]
 
     Raises:
-        ValueError: a column is missing, of a type that is no feature, or holds a wrong value; the
-            message names it.
-        ImportError: polars is not installed.
+        ValueError: If a column is missing, of a type that is no feature, or holds a wrong value;
+            the message names it.
+        ImportError: If polars is not installed.
     """
     frame = to_polars(frame)
     if recipe is None:
@@ -147,11 +147,11 @@ def infer_recipe(
     A group that holds integers is a feature, too, as the user usually is.
 
     Args:
-        frame: a pandas or polars frame.
-        label: as for `from_dataframe`.
-        group: as for `from_dataframe`.
-        weight: as for `from_dataframe`.
-        min_count: as for `from_dataframe`.
+        frame: A pandas or polars frame.
+        label: As for `from_dataframe`.
+        group: As for `from_dataframe`.
+        weight: As for `from_dataframe`.
+        min_count: As for `from_dataframe`.
 
     Example:
 
@@ -161,7 +161,7 @@ def infer_recipe(
     ['CategoricalColumn', 'NumericColumn']
 
     Raises:
-        ValueError: a column has another type; the message says what to do.
+        ValueError: If a column has another type; the message says what to do.
     """
     frame = to_polars(frame)
     others = {*((label,) if isinstance(label, str) else label), weight}
@@ -194,7 +194,7 @@ def to_polars(frame: DataFrame) -> DataFrame:
     """A pandas or polars frame as a polars frame, with NaN in pandas as missing.
 
     Raises:
-        ValueError: it is neither, or a column holds values of several types.
+        ValueError: If it is neither, or a column holds values of several types.
     """
     pl = import_optional("polars", extra="data")
     if isinstance(frame, pl.DataFrame):

@@ -47,17 +47,17 @@ class CategoricalColumn:
     """A column of single values that becomes a `ke.Categorical` feature.
 
     Args:
-        name: name of the feature.
-        dtype: what the file holds: "string" (default), "integer" (also written as 12.0) or "float".
+        name: Name of the feature.
+        dtype: What the file holds: "string" (default), "integer" (also written as 12.0) or "float".
             Strings are taken as they are written.
-        min_count: a value that occurs less often in the training rows is out-of-vocabulary.
-        fill: takes the place of an empty field before the expression. After it, a value equal to
+        min_count: A value that occurs less often in the training rows is out-of-vocabulary.
+        fill: Takes the place of an empty field before the expression. After it, a value equal to
             `fill` counts as missing, hence as out-of-vocabulary (FuxiCTR's `fill_na`). Default:
             only an empty field is missing.
         expression: SQL over the source column, as polars reads it, such as
             `"CAST(SUBSTR(hour, 7, 2) AS BIGINT)"`; it gives strings or whole numbers.
-        source: column of the file. Default: `name`.
-        table: name of the embedding table. Columns that name one table share ids and rows; the
+        source: Column of the file. Default: `name`.
+        table: Name of the embedding table. Columns that name one table share ids and rows; the
             vocabulary begins with the values of the first of them. Default: `name`.
 
     Example:
@@ -66,7 +66,7 @@ class CategoricalColumn:
     'site_id'
 
     Raises:
-        ValueError: an argument is of another kind; the message names the column.
+        ValueError: If an argument is of another kind; the message names the column.
     """
 
     name: str
@@ -104,16 +104,16 @@ class SequenceColumn:
     """A column of lists, such as a history of items, that becomes a `ke.Sequence` feature.
 
     Args:
-        name: name of the feature.
-        max_length: positions of the feature.
-        dtype: of the elements, as for `CategoricalColumn`.
-        separator: stands between the elements in a text file. A Parquet file holds lists or text.
-        min_count: as for `CategoricalColumn`.
-        padding: side of the padding: "pre" before the values, "post" (default) behind them.
-        truncation: side that a longer list loses: "pre" (default) keeps its last values, "post" its
+        name: Name of the feature.
+        max_length: Positions of the feature.
+        dtype: Of the elements, as for `CategoricalColumn`.
+        separator: Stands between the elements in a text file. A Parquet file holds lists or text.
+        min_count: As for `CategoricalColumn`.
+        padding: Side of the padding: "pre" before the values, "post" (default) behind them.
+        truncation: Side that a longer list loses: "pre" (default) keeps its last values, "post" its
             first ones. FuxiCTR's `padding` sets both sides.
-        source: column of the file. Default: `name`.
-        table: as for `CategoricalColumn`; a history of items usually names the item's table.
+        source: Column of the file. Default: `name`.
+        table: As for `CategoricalColumn`; a history of items usually names the item's table.
 
     Example:
 
@@ -121,7 +121,7 @@ class SequenceColumn:
     'item'
 
     Raises:
-        ValueError: an argument is of another kind; the message names the column.
+        ValueError: If an argument is of another kind; the message names the column.
     """
 
     name: str
@@ -160,11 +160,11 @@ class NumericColumn:
     """A column of numbers that becomes a `ke.Numeric` feature, float32.
 
     Args:
-        name: name of the feature.
-        fill: takes the place of an empty field, before the expression. None: an empty field is an
+        name: Name of the feature.
+        fill: Takes the place of an empty field, before the expression. None: an empty field is an
             error. Default: 0, as in FuxiCTR.
         expression: SQL over the source column, as polars reads it, such as `"LN(1 + price)"`.
-        source: column of the file. Default: `name`.
+        source: Column of the file. Default: `name`.
 
     Example:
 
@@ -172,7 +172,7 @@ class NumericColumn:
     'price'
 
     Raises:
-        ValueError: an argument is of another kind; the message names the column.
+        ValueError: If an argument is of another kind; the message names the column.
     """
 
     name: str
@@ -200,12 +200,12 @@ class Recipe:
     """How the columns of raw files become features, label, group and weight.
 
     Args:
-        columns: one per feature, in the order in which models see the fields.
-        label: column of the label, 0 or 1; or several, one per task.
-        group: column of whole numbers for group-wise metrics (gAUC), usually the user.
-        weight: column of sample weights of at least 0.
-        separator: stands between the fields of a text file; one character. Default: ",".
-        file_columns: names of the columns of text files whose first line is not a header. Default:
+        columns: One per feature, in the order in which models see the fields.
+        label: Column of the label, 0 or 1; or several, one per task.
+        group: Column of whole numbers for group-wise metrics (gAUC), usually the user.
+        weight: Column of sample weights of at least 0.
+        separator: Stands between the fields of a text file; one character. Default: ",".
+        file_columns: Names of the columns of text files whose first line is not a header. Default:
             the first line names them.
 
     Example:
@@ -222,8 +222,8 @@ class Recipe:
     True
 
     Raises:
-        ValueError: no column, two of one name, a label that is also a feature or read by one, or an
-            argument of another kind.
+        ValueError: If no column, two of one name, a label that is also a feature or read by one, or
+            an argument of another kind.
     """
 
     columns: tuple[RecipeColumn, ...]
@@ -295,7 +295,7 @@ class Recipe:
         """The schema of the features.
 
         Args:
-            vocabularies: by table name, as `tables` lists them.
+            vocabularies: By table name, as `tables` lists them.
         """
         features: list[Feature] = []
         for column in self.columns:
@@ -325,7 +325,7 @@ class Recipe:
         """Make a recipe from `get_config`'s values. What is left out has its default.
 
         Raises:
-            ValueError: a key is unknown, or a value is wrong.
+            ValueError: If a key is unknown, or a value is wrong.
         """
         if not isinstance(config, Mapping) or not isinstance(config.get("columns"), Iterable):
             raise ValueError(f"Expected a recipe with the key 'columns'. Received: {config!r}")
@@ -356,6 +356,6 @@ class Recipe:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: the text is not JSON or not a recipe.
+            ValueError: If the text is not JSON or not a recipe.
         """
         return cls.from_config(json.loads(text))

@@ -19,10 +19,10 @@ class Split:
     """Encoded rows in memory, such as the training days of a log.
 
     Args:
-        features: one array per feature with the rows along the first axis, and, where the schema
+        features: One array per feature with the rows along the first axis, and, where the schema
             has a group, the group of each row under `schema.group_column`.
         labels: `(rows,)` for one task, `(rows, tasks)` for several, float32.
-        weights: sample weights, `(rows,)` float32, or None.
+        weights: Sample weights, `(rows,)` float32, or None.
 
     Example:
 
@@ -35,7 +35,7 @@ class Split:
     [2] [1.]
 
     Raises:
-        ValueError: an array holds another number of rows than the labels.
+        ValueError: If an array holds another number of rows than the labels.
     """
 
     features: dict[str, np.ndarray]
@@ -73,12 +73,12 @@ class Split:
         `drop_remainder` drops.
 
         Args:
-            batch_size: rows per batch.
-            shuffle: whether to mix all rows. Default: in order.
-            seed: makes the orders of a shuffled dataset the same in every run. Default: others.
-            drop_remainder: whether to drop a last batch of fewer than `batch_size` rows, so that
+            batch_size: Rows per batch.
+            shuffle: Whether to mix all rows. Default: in order.
+            seed: Makes the orders of a shuffled dataset the same in every run. Default: others.
+            drop_remainder: Whether to drop a last batch of fewer than `batch_size` rows, so that
                 every batch has one shape.
-            reshuffle: whether every pass over a shuffled dataset has another order. Default: yes.
+            reshuffle: Whether every pass over a shuffled dataset has another order. Default: yes.
 
         Returns:
             The dataset; its cardinality is known. `features` is a dict of one tensor per feature.
@@ -87,7 +87,7 @@ class Split:
 
         Raises:
             ImportError: TensorFlow is not installed.
-            ValueError: `batch_size` is below 1.
+            ValueError: If `batch_size` is below 1.
         """
         if batch_size < 1:
             raise ValueError(f"Expected batch_size >= 1. Received: batch_size={batch_size!r}")

@@ -68,8 +68,8 @@ class RecipeBuilder(  # type: ignore[call-arg]
             dataset = ke.datasets.PublicDataset("shop_clicks", recipe, {"train": "train.csv"})
 
     Raises:
-        DatasetNotFoundError: a file is missing; the message says which, and where it comes from.
-        ValueError: as for `ke.datasets.prepare`.
+        DatasetNotFoundError: If a file is missing; the message says which, and where it comes from.
+        ValueError: As for `ke.datasets.prepare`.
     """
 
     VERSION = tfds.core.Version("1.0.0")

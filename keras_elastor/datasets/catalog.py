@@ -47,7 +47,7 @@ def get(name: str) -> PublicDataset:
     """What is known about a public dataset.
 
     Args:
-        name: one of `list_datasets()`.
+        name: One of `list_datasets()`.
 
     Example:
 
@@ -56,7 +56,7 @@ def get(name: str) -> PublicDataset:
     (32343172, 24)
 
     Raises:
-        ValueError: there is no dataset of this name.
+        ValueError: If there is no dataset of this name.
     """
     if name not in _DATASETS:
         raise ValueError(
@@ -77,14 +77,14 @@ def prepare(
     """Encode a public dataset by the rules of its published results.
 
     Args:
-        name: one of `list_datasets()`.
-        data_dir: folder of its files; `get(name).files` are their names, `get(name).source` says
+        name: One of `list_datasets()`.
+        data_dir: Folder of its files; `get(name).files` are their names, `get(name).source` says
             where to get them.
-        out_dir: folder to write; see `ke.data.prepare` and `ke.data.load`.
-        recipe: another recipe than `get(name).recipe`.
-        check_md5: whether the files must be those of the published results.
-        on_error: as for `ke.data.prepare`.
-        progress: as for `ke.data.prepare`.
+        out_dir: Folder to write; see `ke.data.prepare` and `ke.data.load`.
+        recipe: Another recipe than `get(name).recipe`.
+        check_md5: Whether the files must be those of the published results.
+        on_error: As for `ke.data.prepare`.
+        progress: As for `ke.data.prepare`.
 
     Returns:
         The manifest.
@@ -101,8 +101,8 @@ def prepare(
     {'train': 20, 'valid': 2, 'test': 2}
 
     Raises:
-        DatasetNotFoundError: a file is missing; the message says where to get it.
-        ValueError: the name is unknown, or a file has another MD5 sum than the published one; or
+        DatasetNotFoundError: If a file is missing; the message says where to get it.
+        ValueError: If the name is unknown, or a file has another MD5 sum than the published one; or
             as for `ke.data.prepare`.
     """
     dataset = get(name)
@@ -127,13 +127,13 @@ def find_files(
     """The files of each split, and the keys of pretrained vectors by table.
 
     Args:
-        dataset: what is known about the dataset.
-        folders: where to look, in this order.
-        check_md5: whether the files must be those of the published results.
+        dataset: What is known about the dataset.
+        folders: Where to look, in this order.
+        check_md5: Whether the files must be those of the published results.
 
     Raises:
-        DatasetNotFoundError: no folder holds all files.
-        ValueError: a file has another MD5 sum than the published one, or one of vectors has no
+        DatasetNotFoundError: If no folder holds all files.
+        ValueError: If a file has another MD5 sum than the published one, or one of vectors has no
             keys.
     """
     folder = find_folder(folders, dataset.file_names, dataset.source)

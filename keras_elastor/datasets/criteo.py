@@ -42,7 +42,7 @@ def criteo_x4_recipe(min_count: int = 10, kaggle: bool = False) -> Recipe:
 
     Args:
         min_count: 10 for the setting Criteo_x4_001 (default), 2 for Criteo_x4_002.
-        kaggle: whether to read Kaggle's own `train.txt`: 40 columns without a header, separated by
+        kaggle: Whether to read Kaggle's own `train.txt`: 40 columns without a header, separated by
             tabs. Split it first, by lines.
 
     Example:

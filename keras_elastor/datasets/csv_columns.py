@@ -22,15 +22,15 @@ def read_csv_columns(path: Path, columns: Sequence[str]) -> DataFrame:
     """Read some columns of a CSV file as text.
 
     Args:
-        path: the file; its first line names the columns.
-        columns: the columns to read. Others in the file are ignored.
+        path: The file; its first line names the columns.
+        columns: The columns to read. Others in the file are ignored.
 
     Returns:
         A polars frame of these columns, all strings, null where a field is empty. Its last column
         is the line number of each row, for `parse_integers` and `require`.
 
     Raises:
-        ValueError: the file is empty, lacks a column or holds a line that is no row. The message
+        ValueError: If the file is empty, lacks a column or holds a line that is no row. The message
             names the file and the column or line.
     """
     pl = import_optional("polars", extra="data")
@@ -51,16 +51,16 @@ def parse_integers(frame: DataFrame, path: Path, *columns: str, empty: bool = Fa
     """Turn columns of text into integers.
 
     Args:
-        frame: what `read_csv_columns` returned.
-        path: its file, for the message.
+        frame: What `read_csv_columns` returned.
+        path: Its file, for the message.
         *columns: the columns to turn.
-        empty: whether a field may be empty; it becomes a null. Default: no.
+        empty: Whether a field may be empty; it becomes a null. Default: no.
 
     Returns:
         The frame with these columns as Int64.
 
     Raises:
-        ValueError: a field is no integer. The message names file, line, column and value.
+        ValueError: If a field is no integer. The message names file, line, column and value.
     """
     pl = import_optional("polars", extra="data")
     numbers = frame.with_columns(pl.col(*columns).cast(pl.Int64, strict=False))
@@ -78,14 +78,14 @@ def require(
     """Check every row of a frame.
 
     Args:
-        frame: what `read_csv_columns` or `parse_integers` returned.
-        path: its file, for the message.
-        column: the column to show in the message.
-        condition: a polars expression that holds for a right row.
-        expected: what a right value is, for the message.
+        frame: What `read_csv_columns` or `parse_integers` returned.
+        path: Its file, for the message.
+        column: The column to show in the message.
+        condition: A polars expression that holds for a right row.
+        expected: What a right value is, for the message.
 
     Raises:
-        ValueError: it does not hold somewhere. The message names file, line, column and value.
+        ValueError: If it does not hold somewhere. The message names file, line, column and value.
     """
     _raise_if_any(frame, path, column, ~frame.select(condition).to_series(), expected)
 

@@ -118,11 +118,11 @@ class KuaiRand:
     """Encoded impressions of KuaiRand.
 
     Args:
-        schema: the features; the label is `is_click`, the group is the user.
-        train: impressions of 2022-04-25 to 2022-05-02.
-        valid: impressions of 2022-05-03 and 2022-05-04.
-        test: impressions of the later days, without rows if the log has none.
-        vocabularies: for each embedding table of the schema the vocabulary of its ids.
+        schema: The features; the label is `is_click`, the group is the user.
+        train: Impressions of 2022-04-25 to 2022-05-02.
+        valid: Impressions of 2022-05-03 and 2022-05-04.
+        test: Impressions of the later days, without rows if the log has none.
+        vocabularies: For each embedding table of the schema the vocabulary of its ids.
     """
 
     schema: FeatureSchema
@@ -171,12 +171,12 @@ def kuairand_pure(
     a warning is logged.
 
     Args:
-        data_dir: folder of the unpacked archive: the one that holds the files, or one above it
+        data_dir: Folder of the unpacked archive: the one that holds the files, or one above it
             (`data/` or `KuaiRand-Pure/data/` inside it). If `user_history_before_20220425.parquet`
             lies beside the files, with columns `user_id` and `watch_seq` (at most 50 videos), the
             history is read from it and the earlier log is not needed.
-        history_length: positions of `watch_history`.
-        min_count: values that occur less often in the training rows are out-of-vocabulary.
+        history_length: Positions of `watch_history`.
+        min_count: Values that occur less often in the training rows are out-of-vocabulary.
 
     Returns:
         Schema, splits and vocabularies. Vocabularies are built from training rows only; that of the
@@ -184,11 +184,11 @@ def kuairand_pure(
         carries the user as a dense int32 number in `user_id_group`, for gAUC.
 
     Raises:
-        DatasetNotFoundError: a file is missing; the message says which, where it was looked for
+        DatasetNotFoundError: If a file is missing; the message says which, where it was looked for
             and where to get it.
-        ValueError: a file lacks a column, holds a value that is none of the format, or holds a user
-            or video twice; the message names the file and, for a value, line and column.
-        ImportError: polars is not installed.
+        ValueError: If a file lacks a column, holds a value that is none of the format, or holds a
+            user or video twice; the message names the file and, for a value, line and column.
+        ImportError: If polars is not installed.
 
     References:
         Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed

@@ -15,7 +15,7 @@ def kuaivideo_x1_recipe(min_count: int = 10) -> Recipe:
     videos before theirs. Where a model does not load the vectors, leave these fields out.
 
     Args:
-        min_count: of users and videos.
+        min_count: Of users and videos.
 
     Example:
 

@@ -18,12 +18,12 @@ def find_folder(folders: Sequence[Path], files: Sequence[str], source: str) -> P
     """The first of some folders that holds all files.
 
     Args:
-        folders: where to look, in this order.
-        files: names of the files.
-        source: where a person gets them, one line.
+        folders: Where to look, in this order.
+        files: Names of the files.
+        source: Where a person gets them, one line.
 
     Raises:
-        DatasetNotFoundError: no folder holds them all.
+        DatasetNotFoundError: If no folder holds them all.
     """
     missing = {
         folder: [name for name in files if not (folder / name).is_file()] for folder in folders

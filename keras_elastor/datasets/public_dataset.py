@@ -15,18 +15,18 @@ class PublicDataset:
     Tables of one's own need a name, a recipe and files only.
 
     Args:
-        name: as `ke.datasets.prepare`, `ke.data.load` and TensorFlow Datasets take it.
-        recipe: the preprocessing of the published results.
-        files: the file of each split, or its files.
-        rows: the published number of rows of each split.
-        md5: the published MD5 sum of the file of each split.
-        description: what its rows are.
-        homepage: where a person gets the files.
-        licence: the conditions of their use.
-        citation: the publications.
-        vectors: by table, the file of pretrained vectors, whose keys are known values: HDF5 with
+        name: As `ke.datasets.prepare`, `ke.data.load` and TensorFlow Datasets take it.
+        recipe: The preprocessing of the published results.
+        files: The file of each split, or its files.
+        rows: The published number of rows of each split.
+        md5: The published MD5 sum of the file of each split.
+        description: What its rows are.
+        homepage: Where a person gets the files.
+        licence: The conditions of their use.
+        citation: The publications.
+        vectors: By table, the file of pretrained vectors, whose keys are known values: HDF5 with
             the arrays `key` (rows) and `value` (rows, width).
-        archive: address of the files in one archive, where the licence lets anyone fetch them
+        archive: Address of the files in one archive, where the licence lets anyone fetch them
             without asking. Default: a person has to get them.
     """
 

@@ -34,8 +34,8 @@ def find_prepared(
     """The folder that is meant by the arguments of `ke.data.load`.
 
     Raises:
-        FileNotFoundError: a dataset is not prepared; the message has the command.
-        ValueError: there is a `data_dir`, but no name.
+        FileNotFoundError: If a dataset is not prepared; the message has the command.
+        ValueError: If there is a `data_dir`, but no name.
     """
     if isinstance(name_or_folder, str) and is_registered(name_or_folder):
         return prepared_folder(name_or_folder, data_dir)
@@ -51,11 +51,11 @@ def prepared_folder(name: str, data_dir: str | os.PathLike[str] | None = None) -
     """The folder of a dataset that TensorFlow Datasets has prepared.
 
     Args:
-        name: for which `is_registered` holds.
-        data_dir: folder of TensorFlow Datasets. Default: its own.
+        name: For which `is_registered` holds.
+        data_dir: Folder of TensorFlow Datasets. Default: its own.
 
     Raises:
-        FileNotFoundError: the dataset is not prepared there; the message has the command.
+        FileNotFoundError: If the dataset is not prepared there; the message has the command.
     """
     builder_class = _builders()[name]
     builder = builder_class(data_dir=None if data_dir is None else os.fspath(data_dir))

@@ -27,10 +27,10 @@ def write_sample(
     of them, so that models have something to learn. They say nothing about results on real data.
 
     Args:
-        name: one of `ke.datasets.list_datasets()`.
-        folder: folder to write; it is made.
-        rows: rows of the training split; the other splits have a tenth of them, at least 1.
-        seed: of the random numbers; equal arguments give equal files.
+        name: One of `ke.datasets.list_datasets()`.
+        folder: Folder to write; it is made.
+        rows: Rows of the training split; the other splits have a tenth of them, at least 1.
+        seed: Of the random numbers; equal arguments give equal files.
 
     Returns:
         The file of each split.
@@ -43,7 +43,7 @@ def write_sample(
     'id,click,hour,C1,banner_'
 
     Raises:
-        ValueError: the name is unknown, or `rows` is below 1.
+        ValueError: If the name is unknown, or `rows` is below 1.
     """
     pl = import_optional("polars", extra="data")
     if name not in _FORMATS:
@@ -84,9 +84,9 @@ class _Values:
     """Columns of one split; a column's distribution is the same in every split.
 
     Args:
-        seed: of the dataset.
-        split: number of the split.
-        rows: rows of the split.
+        seed: Of the dataset.
+        split: Number of the split.
+        rows: Rows of the split.
     """
 
     def __init__(self, seed: int, split: int, rows: int) -> None:

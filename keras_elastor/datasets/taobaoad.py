@@ -17,7 +17,7 @@ def taobaoad_x1_recipe(min_count: int = 10) -> Recipe:
     """16 categories, the price and three histories of 50 actions.
 
     Args:
-        min_count: of every category.
+        min_count: Of every category.
 
     Example:
 

@@ -13,7 +13,7 @@ def build_optimizer(model: Any) -> None:
     doubles the wait; on JAX they must exist for the state to survive a failure.
 
     Args:
-        model: a Keras model, compiled or not.
+        model: A Keras model, compiled or not.
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None or optimizer.built:

@@ -16,7 +16,7 @@ def surviving_weights(model: Any) -> Iterator[None]:
     first step that succeeds; from then on Keras can restore the state of the last step.
 
     Args:
-        model: a Keras model, compiled or not. Its optimizer is built.
+        model: A Keras model, compiled or not. Its optimizer is built.
     """
     if not hasattr(model, "jax_state_sync"):
         yield

@@ -45,12 +45,12 @@ class AUC(keras.metrics.Metric):
     since Keras computes the result after each.
 
     Args:
-        num_bins: number of bins, a power of two. Default: 65536.
-        from_logits: whether predictions are logits. Default: False, probabilities in `[0, 1]`,
+        num_bins: Number of bins, a power of two. Default: 65536.
+        from_logits: Whether predictions are logits. Default: False, probabilities in `[0, 1]`,
             both ends included.
-        name: name of the metric. Default: "auc", also for a second instance, so that callbacks
+        name: Name of the metric. Default: "auc", also for a second instance, so that callbacks
             find it under `monitor="val_auc"` in every model.
-        dtype: as for every Keras metric. The state is float32 in any case.
+        dtype: As for every Keras metric. The state is float32 in any case.
 
     Call arguments:
         y_true: labels 0 or 1, shape `(batch,)` or `(batch, 1)`, any dtype.
@@ -64,7 +64,7 @@ class AUC(keras.metrics.Metric):
         `from_logits=False`) or any label other than 0 and 1.
 
     Raises:
-        ValueError: `num_bins` is no power of two; labels or predictions of several tasks; labels
+        ValueError: If `num_bins` is no power of two; labels or predictions of several tasks; labels
             and predictions of different length.
 
     Example:

@@ -25,10 +25,10 @@ class Calibration(SumMetric):
     better, the metric has no direction: Keras refuses it as a monitor with `mode="auto"`.
 
     Args:
-        edges: probabilities that cut `(0, 1)` into buckets, rising. Default: none, one bucket.
-        from_logits: whether predictions are logits. Default: False, probabilities in `[0, 1]`.
-        name: name of the metric. Default: "calibration".
-        dtype: as for every Keras metric. The state is float32 in any case.
+        edges: Probabilities that cut `(0, 1)` into buckets, rising. Default: none, one bucket.
+        from_logits: Whether predictions are logits. Default: False, probabilities in `[0, 1]`.
+        name: Name of the metric. Default: "calibration".
+        dtype: As for every Keras metric. The state is float32 in any case.
 
     Call arguments: those of `AUC`.
 
@@ -37,7 +37,7 @@ class Calibration(SumMetric):
         `reset_state` after any row that cannot be counted.
 
     Raises:
-        ValueError: `edges` do not rise or lie outside of `(0, 1)`; otherwise as for `AUC`.
+        ValueError: If `edges` do not rise or lie outside of `(0, 1)`; otherwise as for `AUC`.
 
     Example:
 

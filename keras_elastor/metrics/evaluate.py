@@ -37,15 +37,15 @@ def evaluate(
     warning counts.
 
     Args:
-        model: a model with a `schema` (`FeatureSchema`), named inputs and logits
+        model: A model with a `schema` (`FeatureSchema`), named inputs and logits
             `(batch, schema.num_tasks)`; it need not be compiled.
-        dataset: a `tf.data.Dataset` or any other finite iterable of batches
+        dataset: A `tf.data.Dataset` or any other finite iterable of batches
             `(features, label)` or `(features, label, sample_weight)`, or one such tuple of arrays
             that holds all rows. Labels are 0 or 1, shape `(batch,)` or `(batch, tasks)`, weights
             likewise. Cut an endless dataset, for example by `.take(100)`.
-        batch_size: rows per step when `dataset` is a tuple of arrays; unused otherwise. Default:
+        batch_size: Rows per step when `dataset` is a tuple of arrays; unused otherwise. Default:
             4096.
-        verbose: whether to show a progress bar. Default: False.
+        verbose: Whether to show a progress bar. Default: False.
 
     Returns:
         `{"auc": ..., "logloss": ...}` and, where the schema has a group, `"gauc"`. For several
@@ -54,7 +54,7 @@ def evaluate(
         `nan`, with a warning.
 
     Raises:
-        ValueError: a model without schema, an endless dataset, a batch of another form, NaN
+        ValueError: If a model without schema, an endless dataset, a batch of another form, NaN
             logits, labels other than 0 and 1, or no group for a schema that names one. The message
             says where and what was expected.
 

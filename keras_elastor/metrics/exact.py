@@ -24,8 +24,8 @@ def exact_auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
 
     Args:
         labels: 0 or 1 per row, shape `(rows,)`, any dtype.
-        scores: logits or probabilities, shape `(rows,)`, any real dtype; infinities allowed.
-        sample_weight: weight per row, finite and not negative, shape `(rows,)`. Default: 1.
+        scores: Logits or probabilities, shape `(rows,)`, any real dtype; infinities allowed.
+        sample_weight: Weight per row, finite and not negative, shape `(rows,)`. Default: 1.
 
     Returns:
         The area in `[0, 1]`; `nan`, with a warning, where only one class has weight.
@@ -59,14 +59,14 @@ def log_loss_from_logits(labels: Any, logits: Any, sample_weight: Any = None) ->
 
     Args:
         labels: 0 or 1 per row, shape `(rows,)`, any dtype.
-        logits: shape `(rows,)`, any real dtype.
-        sample_weight: weight per row, finite and not negative, shape `(rows,)`. Default: 1.
+        logits: Shape `(rows,)`, any real dtype.
+        sample_weight: Weight per row, finite and not negative, shape `(rows,)`. Default: 1.
 
     Returns:
         The mean loss; `nan`, with a warning, where no row has weight.
 
     Raises:
-        ValueError: as for `exact_auc`.
+        ValueError: As for `exact_auc`.
 
     Example:
 
@@ -100,17 +100,17 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
 
     Args:
         labels: 0 or 1 per row, shape `(rows,)`, any dtype.
-        scores: logits or probabilities, shape `(rows,)`, any real dtype.
-        groups: group of each row, integers or strings, shape `(rows,)`; rows of one group may lie
+        scores: Logits or probabilities, shape `(rows,)`, any real dtype.
+        groups: Group of each row, integers or strings, shape `(rows,)`; rows of one group may lie
             anywhere.
-        sample_weight: weight per row, finite and not negative, shape `(rows,)`; n_u is then the sum
+        sample_weight: Weight per row, finite and not negative, shape `(rows,)`; n_u is then the sum
             of the group's weights. Default: 1.
 
     Returns:
         The mean in `[0, 1]`; `nan`, with a warning, where no group has both classes.
 
     Raises:
-        ValueError: as for `exact_auc`, or one group per row is not given.
+        ValueError: As for `exact_auc`, or one group per row is not given.
 
     Example:
 

@@ -24,7 +24,7 @@ class GrowingArray:
     """A vector to append to, in one piece of memory that is at most a quarter too large.
 
     Args:
-        dtype: dtype of the entries.
+        dtype: Dtype of the entries.
     """
 
     def __init__(self, dtype: Any) -> None:
@@ -133,7 +133,7 @@ class PairStream:
     """Counts the pairs of a click and a non-click in which the click has the higher score.
 
     Args:
-        grouped: whether only pairs inside of a group count.
+        grouped: Whether only pairs inside of a group count.
     """
 
     def __init__(self, grouped: bool = False) -> None:
@@ -154,7 +154,7 @@ class PairStream:
             is_click: `(rows,)` bool.
             scores: `(rows,)` float32, not NaN.
             weights: `(rows,)`, positive; None for 1.
-            groups: what `GroupCodes.encode` gave, where pairs are grouped.
+            groups: What `GroupCodes.encode` gave, where pairs are grouped.
         """
         keys = _sortable(scores)
         if groups is not None:

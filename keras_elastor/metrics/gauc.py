@@ -51,10 +51,10 @@ class GroupAUC:
         """Take in a batch.
 
         Args:
-            y_true: labels 0 or 1, `(batch,)` or `(batch, 1)`.
-            y_pred: logits or probabilities, compared as float32, likewise.
-            groups: group of each row, integers or strings, likewise; of one dtype in all batches.
-            sample_weight: weight of each row, not negative, likewise. Default: 1.
+            y_true: Labels 0 or 1, `(batch,)` or `(batch, 1)`.
+            y_pred: Logits or probabilities, compared as float32, likewise.
+            groups: Group of each row, integers or strings, likewise; of one dtype in all batches.
+            sample_weight: Weight of each row, not negative, likewise. Default: 1.
 
         Raises:
             ValueError: NaN predictions, labels other than 0 and 1, wrong weights or shapes.

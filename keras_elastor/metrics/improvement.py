@@ -16,14 +16,14 @@ def relative_improvement(auc: float, baseline_auc: float) -> float:
         RelaImpr = (AUC - 1/2) / (AUC of the baseline - 1/2) - 1
 
     Args:
-        auc: the model's AUC.
-        baseline_auc: the baseline's AUC, above 1/2.
+        auc: The model's AUC.
+        baseline_auc: The baseline's AUC, above 1/2.
 
     Returns:
         0.1 for a gain of 10 %; below 0 for a loss.
 
     Raises:
-        ValueError: the baseline is no better than chance.
+        ValueError: If the baseline is no better than chance.
 
     Example:
 
@@ -48,15 +48,15 @@ class RelativeImprovement(AUC):
 
     Args:
         baseline_auc: AUC of the baseline on the same rows, above 1/2.
-        num_bins: as for `AUC`.
-        from_logits: as for `AUC`.
-        name: name of the metric. Default: "relative_improvement".
-        dtype: as for every Keras metric.
+        num_bins: As for `AUC`.
+        from_logits: As for `AUC`.
+        name: Name of the metric. Default: "relative_improvement".
+        dtype: As for every Keras metric.
 
     Call arguments, precision and cost are those of `AUC`.
 
     Raises:
-        ValueError: the baseline is no better than chance; otherwise as for `AUC`.
+        ValueError: If the baseline is no better than chance; otherwise as for `AUC`.
 
     Example:
 

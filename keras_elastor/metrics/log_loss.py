@@ -23,9 +23,9 @@ class LogLoss(SumMetric):
     `log_loss`, but nothing is clipped: a certain and wrong prediction costs infinity.
 
     Args:
-        from_logits: whether predictions are logits. Default: False, probabilities in `[0, 1]`.
-        name: name of the metric. Default: "logloss".
-        dtype: as for every Keras metric. The state is float32 in any case.
+        from_logits: Whether predictions are logits. Default: False, probabilities in `[0, 1]`.
+        name: Name of the metric. Default: "logloss".
+        dtype: As for every Keras metric. The state is float32 in any case.
 
     Call arguments: those of `AUC`.
 
@@ -34,7 +34,7 @@ class LogLoss(SumMetric):
         row that cannot be counted.
 
     Raises:
-        ValueError: as for `AUC`.
+        ValueError: As for `AUC`.
 
     Example:
 

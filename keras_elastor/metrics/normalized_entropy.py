@@ -22,9 +22,9 @@ class NormalizedEntropy(SumMetric):
     logloss, values of data with other click rates can be compared.
 
     Args:
-        from_logits: whether predictions are logits. Default: False, probabilities in `[0, 1]`.
-        name: name of the metric. Default: "normalized_entropy".
-        dtype: as for every Keras metric. The state is float32 in any case.
+        from_logits: Whether predictions are logits. Default: False, probabilities in `[0, 1]`.
+        name: Name of the metric. Default: "normalized_entropy".
+        dtype: As for every Keras metric. The state is float32 in any case.
 
     Call arguments: those of `AUC`.
 
@@ -33,7 +33,7 @@ class NormalizedEntropy(SumMetric):
         `reset_state` after any row that cannot be counted.
 
     Raises:
-        ValueError: as for `AUC`.
+        ValueError: As for `AUC`.
 
     Example: logits of 0 for one click in four rows.
 

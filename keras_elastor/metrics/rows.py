@@ -15,11 +15,11 @@ def prepare_rows(
     """Labels, logits and weights of a batch that can be counted.
 
     Args:
-        metric: name of the metric, for messages.
-        y_true: labels, `(batch,)` or `(batch, 1)`.
-        y_pred: predictions, likewise.
-        sample_weight: weight of each row, likewise, one number, or None for 1.
-        from_logits: whether predictions are logits, not probabilities.
+        metric: Name of the metric, for messages.
+        y_true: Labels, `(batch,)` or `(batch, 1)`.
+        y_pred: Predictions, likewise.
+        sample_weight: Weight of each row, likewise, one number, or None for 1.
+        from_logits: Whether predictions are logits, not probabilities.
 
     Returns:
         Three float32 vectors. Of a row that cannot be counted (a label other than 0 and 1, a
@@ -27,7 +27,7 @@ def prepare_rows(
         where its weight is 0.
 
     Raises:
-        ValueError: labels or predictions of several tasks, or not one label per prediction.
+        ValueError: If labels or predictions of several tasks, or not one label per prediction.
     """
     labels = _one_task(metric, "y_true", y_true)
     logits = _one_task(metric, "y_pred", y_pred)

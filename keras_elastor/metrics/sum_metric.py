@@ -17,10 +17,10 @@ class SumMetric(keras.metrics.Metric):
     two-sum). Together they are as precise as one float64, which JAX does not have by default.
 
     Args:
-        shape: shape of the sums.
-        from_logits: whether predictions are logits.
-        name: name of the metric.
-        dtype: as for every Keras metric. The state is float32 in any case.
+        shape: Shape of the sums.
+        from_logits: Whether predictions are logits.
+        name: Name of the metric.
+        dtype: As for every Keras metric. The state is float32 in any case.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class SumMetric(keras.metrics.Metric):
         """Add the sums of a batch.
 
         Args:
-            terms: float32 of the shape of the sums.
+            terms: Float32 of the shape of the sums.
         """
         total, rest = self.sums[0], self.sums[1]
         new = total + terms

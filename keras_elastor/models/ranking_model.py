@@ -89,11 +89,11 @@ class RankingModel(keras.Model):
     A subclass builds its graph in its constructor and hands it to this one.
 
     Args:
-        schema: the schema of the inputs.
-        inputs: the symbolic inputs, as `make_inputs` gives them.
-        outputs: the symbolic logits.
-        stages: the named intermediate tensors, in the order of computation.
-        config: the subclass's constructor arguments; layers and other objects serialized.
+        schema: The schema of the inputs.
+        inputs: The symbolic inputs, as `make_inputs` gives them.
+        outputs: The symbolic logits.
+        stages: The named intermediate tensors, in the order of computation.
+        config: The subclass's constructor arguments; layers and other objects serialized.
     """
 
     def __init__(
@@ -187,13 +187,13 @@ class RankingModel(keras.Model):
         """A model over the same inputs and weights that returns intermediate tensors.
 
         Args:
-            names: some of `stage_names`. Default: all.
+            names: Some of `stage_names`. Default: all.
 
         Returns:
             A model whose output is a dict from name to tensor, in the order of `names`.
 
         Raises:
-            ValueError: a name is no stage of this model.
+            ValueError: If a name is no stage of this model.
         """
         names = self.stage_names if names is None else list(names)
         unknown = [name for name in names if name not in self._stages]
@@ -230,12 +230,12 @@ class RankingModel(keras.Model):
         """The model of a published experiment.
 
         Args:
-            name: one of `ke.models.list_presets()` for this class.
-            schema: a `FeatureSchema`.
-            overrides: constructor arguments that replace the preset's.
+            name: One of `ke.models.list_presets()` for this class.
+            schema: A `FeatureSchema`.
+            overrides: Constructor arguments that replace the preset's.
 
         Raises:
-            ValueError: there is no preset of that name, or it belongs to another class.
+            ValueError: If there is no preset of that name, or it belongs to another class.
         """
         preset = get_preset(name)
         if not issubclass(preset.model, cls):

@@ -17,11 +17,11 @@ class Preset:
     """A published experiment.
 
     Args:
-        model: the model class.
-        arguments: makes the constructor arguments but the schema.
-        reference: where the experiment was published.
-        batch_size: its batch size; None where it is not published.
-        published: its published scores on the test set, such as "auc" and "logloss".
+        model: The model class.
+        arguments: Makes the constructor arguments but the schema.
+        reference: Where the experiment was published.
+        batch_size: Its batch size; None where it is not published.
+        published: Its published scores on the test set, such as "auc" and "logloss".
     """
 
     model: Any
@@ -67,9 +67,9 @@ def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
     """A model by the name of its class or of a preset.
 
     Args:
-        name: one of `list_models()` or `list_presets()`, any case, with or without underscores.
-        schema: a `FeatureSchema`.
-        overrides: constructor arguments; they replace those of a preset.
+        name: One of `list_models()` or `list_presets()`, any case, with or without underscores.
+        schema: A `FeatureSchema`.
+        overrides: Constructor arguments; they replace those of a preset.
 
     Example:
 
@@ -78,7 +78,7 @@ def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
     'DCNv2'
 
     Raises:
-        ValueError: there is neither; the message names the nearest ones.
+        ValueError: If there is neither; the message names the nearest ones.
     """
     found = find_model(name)
     if found is not None:
@@ -116,7 +116,7 @@ def get_preset(name: str) -> Preset:
     {'auc': 0.814195, 'logloss': 0.437788}
 
     Raises:
-        ValueError: there is none; the message names the nearest ones.
+        ValueError: If there is none; the message names the nearest ones.
     """
     if name not in _PRESETS:
         nearest = difflib.get_close_matches(str(name), _PRESETS, n=3, cutoff=0.0)

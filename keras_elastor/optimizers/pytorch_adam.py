@@ -25,12 +25,12 @@ class PyTorchAdam(keras.optimizers.Adam):
     another path.
 
     Args:
-        learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`. Default:
+        learning_rate: A number or a `keras.optimizers.schedules.LearningRateSchedule`. Default:
             1e-3.
-        beta_1: decay of the mean of gradients. Default: 0.9.
-        beta_2: decay of the mean of squared gradients. Default: 0.999.
-        epsilon: added to the root of the corrected mean of squares. Default: 1e-8.
-        kwargs: further arguments of `keras.optimizers.Adam`, such as `global_clipnorm`; `amsgrad`
+        beta_1: Decay of the mean of gradients. Default: 0.9.
+        beta_2: Decay of the mean of squared gradients. Default: 0.999.
+        epsilon: Added to the root of the corrected mean of squares. Default: 1e-8.
+        kwargs: Further arguments of `keras.optimizers.Adam`, such as `global_clipnorm`; `amsgrad`
             is not supported.
 
     Example:
@@ -42,7 +42,7 @@ class PyTorchAdam(keras.optimizers.Adam):
     0.95
 
     Raises:
-        ValueError: `amsgrad=True`.
+        ValueError: If `amsgrad=True`.
 
     Reference: Kingma & Ba (2015), Adam, algorithm 1; `torch.optim.Adam`.
     """

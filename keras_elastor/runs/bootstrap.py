@@ -60,9 +60,9 @@ def paired_differences(
 
     Args:
         labels: 0 or 1, `(rows,)`.
-        logits: for each model and each seed `(rows,)`.
-        num_resamples: number of resamples. Default: 1000.
-        seed: of the resamples. Default: 0.
+        logits: For each model and each seed `(rows,)`.
+        num_resamples: Number of resamples. Default: 1000.
+        seed: Of the resamples. Default: 0.
 
     Returns:
         For each model `{"auc": Interval, "logloss": Interval}`; zeros for the first.

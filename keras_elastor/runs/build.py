@@ -35,8 +35,8 @@ def load_data(config: RunConfig) -> Data:
     """Read the dataset of a config.
 
     Raises:
-        ValueError: there is no such dataset, or it has no such argument; the nearest is named.
-        FileNotFoundError: its files are not there.
+        ValueError: If there is no such dataset, or it has no such argument; the nearest is named.
+        FileNotFoundError: If its files are not there.
     """
     name, arguments = config.dataset.name, dict(config.dataset.arguments)
     if name in list_public_datasets():
@@ -64,7 +64,7 @@ def build_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:
     """Build the model of a config.
 
     Raises:
-        ValueError: there is no such model, or it has no such argument; the nearest is named.
+        ValueError: If there is no such model, or it has no such argument; the nearest is named.
     """
     name = config.model.name
     arguments = {key: deserialize(value) for key, value in config.model.arguments.items()}

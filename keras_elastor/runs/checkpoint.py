@@ -28,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `path` only when all of it is on the disk.
 
     Raises:
-        RunError: the disk refuses. What `path` was before is still there.
+        RunError: If the disk refuses. What `path` was before is still there.
     """
     temporary = path.with_name(f".{path.name}.part")
     with writing(path):
@@ -71,7 +71,7 @@ class Checkpoints:
     """The checkpoints of one run; the last two are kept.
 
     Args:
-        folder: where they lie; made with the first one.
+        folder: Where they lie; made with the first one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,12 +81,12 @@ class Checkpoints:
         """Write a checkpoint and delete all but the last two.
 
         Args:
-            step: number of training steps so far.
+            step: Number of training steps so far.
             variables: Keras variables.
-            state: what else there is, as plain values.
+            state: What else there is, as plain values.
 
         Raises:
-            RunError: the disk refuses; the checkpoints before are still there.
+            RunError: If the disk refuses; the checkpoints before are still there.
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -118,15 +118,16 @@ class Checkpoints:
         A damaged one is passed over with a warning in the log.
 
         Args:
-            variables: the variables that were saved, in the same order.
-            max_step: take no later checkpoint.
-            check: raises ValueError if a state cannot be used.
+            variables: The variables that were saved, in the same order.
+            max_step: Take no later checkpoint.
+            check: Raises ValueError if a state cannot be used.
 
         Returns:
             The state that was saved; None if there is no checkpoint.
 
         Raises:
-            RunError: there are checkpoints, but none that is whole, or it is that of another model.
+            RunError: If there are checkpoints, but none that is whole, or it is that of another
+                model.
         """
         paths, reason = self.paths(), ""
         for path in paths:

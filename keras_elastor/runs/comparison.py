@@ -32,11 +32,11 @@ class ComparedModel:
     """One line of a comparison.
 
     Args:
-        name: the config's name, or the model's.
-        parameters: number of weights, `{"dense": ..., "embedding": ...}`.
-        split: what the metrics are of: "test", or "valid" where there are no test rows.
-        values: metrics of each seed, `{"auc": [...], "logloss": [...]}`.
-        differences: to the first model, paired, with their confidence intervals.
+        name: The config's name, or the model's.
+        parameters: Number of weights, `{"dense": ..., "embedding": ...}`.
+        split: What the metrics are of: "test", or "valid" where there are no test rows.
+        values: Metrics of each seed, `{"auc": [...], "logloss": [...]}`.
+        differences: To the first model, paired, with their confidence intervals.
     """
 
     name: str
@@ -65,8 +65,8 @@ class Comparison:
     """What `compare` found.
 
     Args:
-        folder: holds `table.md`, `table.csv` and `comparison.json`.
-        models: one line for each config, in their order.
+        folder: Holds `table.md`, `table.csv` and `comparison.json`.
+        models: One line for each config, in their order.
     """
 
     folder: Path
@@ -104,18 +104,18 @@ def compare(
     confidence interval over both; a gain whose interval holds 0 is none.
 
     Args:
-        configs: one for each model, the baseline first. Dataset, batch size, epochs and the rules
+        configs: One for each model, the baseline first. Dataset, batch size, epochs and the rules
             of evaluation must be the same; learning rate and regularization may differ.
-        seeds: replace the configs' seeds.
-        dataset: replaces the configs' dataset. Default: theirs.
-        num_resamples: resamples of the bootstrap. Default: 1000.
-        verbose: whether to show progress bars.
+        seeds: Replace the configs' seeds.
+        dataset: Replaces the configs' dataset. Default: theirs.
+        num_resamples: Resamples of the bootstrap. Default: 1000.
+        verbose: Whether to show progress bars.
 
     Returns:
         The table, which is also written into a folder beside those of the runs.
 
     Raises:
-        ValueError: budgets or names do not fit; otherwise as for `run`.
+        ValueError: If budgets or names do not fit; otherwise as for `run`.
 
     Example:
 

@@ -26,9 +26,9 @@ class Named:
     """A dataset or a model.
 
     Args:
-        name: of a dataset: one of `keras-elastor list datasets`; of a model: a
+        name: Of a dataset: one of `keras-elastor list datasets`; of a model: a
             class of `keras_elastor.models`, such as "RankElastor" or "rank_elastor", or a preset.
-        arguments: arguments of that function, class or preset.
+        arguments: Arguments of that function, class or preset.
     """
 
     name: str
@@ -40,16 +40,16 @@ class RunConfig:
     """Everything that decides a training run, and where it is kept.
 
     Args:
-        dataset: what to train on.
-        model: what to train.
-        protocol: how to train.
-        batch_size: rows per step. Default: 4096.
-        epochs: passes over the training rows, at most. Default: 100.
-        seed: of the weights, the order of the rows and dropout. Default: 0.
-        name: begins the name of the run's folder. Default: model and dataset.
-        folder: holds the folders of runs. Default: "runs".
-        checkpoint_minutes: minutes between two checkpoints. Default: 10.
-        checkpoint_steps: steps between two checkpoints, if fewer. Default: None.
+        dataset: What to train on.
+        model: What to train.
+        protocol: How to train.
+        batch_size: Rows per step. Default: 4096.
+        epochs: Passes over the training rows, at most. Default: 100.
+        seed: Of the weights, the order of the rows and dropout. Default: 0.
+        name: Begins the name of the run's folder. Default: model and dataset.
+        folder: Holds the folders of runs. Default: "runs".
+        checkpoint_minutes: Minutes between two checkpoints. Default: 10.
+        checkpoint_steps: Steps between two checkpoints, if fewer. Default: None.
 
     Example:
 
@@ -64,7 +64,7 @@ class RunConfig:
     ValueError: Unknown key 'batchsize'. Did you mean 'batch_size'?
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: If a value is out of range.
     """
 
     dataset: Named
@@ -101,8 +101,8 @@ class RunConfig:
         """Make a config of plain values, as `to_dict` gives them; keys may be left out.
 
         Raises:
-            ValueError: a key is unknown or missing, a value is of another type or out of range, or
-                the values are those of another version of the format.
+            ValueError: If a key is unknown or missing, a value is of another type or out of range,
+                or the values are those of another version of the format.
         """
         try:
             plain: dict[str, Any] = json.loads(json.dumps(dict(values)))
@@ -124,7 +124,7 @@ class RunConfig:
         """Read a config from a YAML or, where the name ends in .json, a JSON file.
 
         Raises:
-            ValueError: as for `from_dict`, or the file is neither.
+            ValueError: As for `from_dict`, or the file is neither.
         """
         values = read_file(path)
         try:
@@ -143,7 +143,7 @@ class RunConfig:
         The backend matters; where data and runs are kept does not.
 
         Raises:
-            FileNotFoundError: the dataset is a prepared folder that is not there.
+            FileNotFoundError: If the dataset is a prepared folder that is not there.
         """
         values = {k: v for k, v in self.to_dict().items() if k not in _DOES_NOT_MATTER}
         arguments = identity(self.dataset.name, self.dataset.arguments)

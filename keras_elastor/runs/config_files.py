@@ -27,8 +27,8 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a mapping from a JSON or YAML file.
 
     Raises:
-        ValueError: the file is no JSON or YAML, or no mapping. The message names file and line.
-        OSError: it cannot be read.
+        ValueError: If the file is no JSON or YAML, or no mapping. The message names file and line.
+        OSError: If it cannot be read.
     """
     path = Path(path)
     try:
@@ -66,12 +66,12 @@ def make_dataclass(kind: type[_Made], values: Any, where: str = "") -> _Made:
     """Make a dataclass of plain values.
 
     Args:
-        kind: the dataclass; its fields are numbers, texts, None, mappings or dataclasses.
-        values: a mapping from field name to value.
-        where: dotted path of these values, for messages.
+        kind: The dataclass; its fields are numbers, texts, None, mappings or dataclasses.
+        values: A mapping from field name to value.
+        where: Dotted path of these values, for messages.
 
     Raises:
-        ValueError: a key is unknown or missing, or a value is of another type.
+        ValueError: If a key is unknown or missing, or a value is of another type.
     """
     if not isinstance(values, Mapping):
         raise ValueError(

@@ -14,8 +14,8 @@ def first_bad_layer(model: keras.Model, features: dict[str, Any]) -> str | None:
     """The first layer, in the order of computation, whose weights or output are not finite.
 
     Args:
-        model: a functional model.
-        features: a batch.
+        model: A functional model.
+        features: A batch.
 
     Returns:
         What is wrong with which layer; None if all of them are finite.

@@ -17,7 +17,7 @@ class Interrupts:
     Outside of the main thread, where Python allows no signal handlers, it does nothing.
 
     Attributes:
-        wanted: whether somebody wants to stop.
+        wanted: Whether somebody wants to stop.
     """
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ def predict_file(
     """Write the rows of a file with their click probabilities to another file.
 
     Args:
-        run: folder of a run.
+        run: Folder of a run.
         input_path: CSV, perhaps in gzip (`.gz`), or Parquet (`.parquet`). A run on prepared data
             reads the raw columns of its recipe, in its format, by its rules; labels need not be
             there. Any other run reads a column for each feature: values of the original data where
@@ -45,17 +45,17 @@ def predict_file(
             columns are kept as they are.
         output_path: CSV or Parquet; has the columns of the input and `probability`, or
             `probability_<label>` for each of several labels. It appears when all is written.
-        batch_size: rows per step of the model; memory does not grow with the file.
-        verbose: whether to show a progress bar.
+        batch_size: Rows per step of the model; memory does not grow with the file.
+        verbose: Whether to show a progress bar.
 
     Returns:
         The number of rows.
 
     Raises:
-        ValueError: a column is missing, or a value is wrong; the message names file, row, column
+        ValueError: If a column is missing, or a value is wrong; the message names file, row, column
             and value. Nothing is written.
-        FileNotFoundError: there is no such file.
-        RunError: the disk refuses.
+        FileNotFoundError: If there is no such file.
+        RunError: If the disk refuses.
     """
     source, target = Path(input_path), Path(output_path)
     if target.suffix not in _FORMATS:

@@ -27,10 +27,10 @@ class RowEncoder:
     """Encodes frames of raw columns by the rules under which training rows are prepared.
 
     Args:
-        schema: features of the model.
-        vocabularies: vocabulary of each embedding table that has one; the columns of the others
+        schema: Features of the model.
+        vocabularies: Vocabulary of each embedding table that has one; the columns of the others
             hold ids.
-        recipe: how raw columns become the features. Default: each feature is read from the column
+        recipe: How raw columns become the features. Default: each feature is read from the column
             of its name, lists in text are separated by spaces, and every number must be there.
     """
 
@@ -61,7 +61,7 @@ class RowEncoder:
         """Encode some rows.
 
         Args:
-            frame: the columns `sources`, as text or as Parquet holds them.
+            frame: The columns `sources`, as text or as Parquet holds them.
 
         Returns:
             One array per feature, and the rows that are wrong, in order. Where there are any, the

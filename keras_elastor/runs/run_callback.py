@@ -31,13 +31,13 @@ class RunCallback(EvaluationCallback):
     evaluation Ctrl-C stops the run at once, and the evaluation is made up for.
 
     Args:
-        folder: the run's folder.
-        validation_data: what `keras_elastor.evaluate` takes as dataset.
-        steps_per_epoch: training steps of an epoch.
-        interrupts: tells whether somebody wants to stop.
+        folder: The run's folder.
+        validation_data: What `keras_elastor.evaluate` takes as dataset.
+        steps_per_epoch: Training steps of an epoch.
+        interrupts: Tells whether somebody wants to stop.
 
     Attributes:
-        epoch_index, batch_index: the position in the data: whole epochs, and batches of the next
+        epoch_index, batch_index: The position in the data: whole epochs, and batches of the next
             one, that were trained on.
     """
 
@@ -148,7 +148,7 @@ class RunCallback(EvaluationCallback):
         """Give the model the best weights, if any evaluation has gained.
 
         Raises:
-            RunError: their file is damaged.
+            RunError: If their file is damaged.
         """
         if self.best_step is not None:
             try:

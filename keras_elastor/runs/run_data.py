@@ -28,12 +28,12 @@ class Data:
     """Rows to train and measure on.
 
     Args:
-        schema: their features.
-        train: rows to train on.
-        valid: rows to choose by.
-        test: rows to report, perhaps none.
-        vocabularies: vocabulary of each embedding table of the schema, where there are any.
-        recipe: how raw columns become features, where the rows were prepared by one.
+        schema: Their features.
+        train: Rows to train on.
+        valid: Rows to choose by.
+        test: Rows to report, perhaps none.
+        vocabularies: Vocabulary of each embedding table of the schema, where there are any.
+        recipe: How raw columns become features, where the rows were prepared by one.
     """
 
     schema: FeatureSchema
@@ -54,8 +54,8 @@ class PreparedSplit:
     """One split of a prepared folder, read from the disk as it is needed; used as a `Split`.
 
     Args:
-        folder: what `ke.data.prepare` wrote.
-        name: of the split.
+        folder: What `ke.data.prepare` wrote.
+        name: Of the split.
     """
 
     folder: Path
@@ -98,13 +98,13 @@ def prepared_data(data_dir: str | os.PathLike[str], valid: str = "valid") -> Dat
     """Rows of a prepared folder, which stay on the disk.
 
     Args:
-        data_dir: what `ke.data.prepare` or `keras-elastor prepare` wrote.
-        valid: name of the split to choose by. Published results on datasets without a validation
+        data_dir: What `ke.data.prepare` or `keras-elastor prepare` wrote.
+        valid: Name of the split to choose by. Published results on datasets without a validation
             split choose by "test". Default: "valid".
 
     Raises:
-        FileNotFoundError: the folder holds no prepared data, or not all of it.
-        ValueError: there is no such split.
+        FileNotFoundError: If the folder holds no prepared data, or not all of it.
+        ValueError: If there is no such split.
     """
     manifest = Manifest.load(data_dir)
     if valid not in manifest.splits or valid == "train":

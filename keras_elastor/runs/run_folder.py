@@ -43,7 +43,7 @@ class RunFolder:
     | `checkpoints/` | to continue; deleted when finished |
 
     Args:
-        config: config of the run.
+        config: Config of the run.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -55,7 +55,7 @@ class RunFolder:
         """Write down what is run, in a folder that is locked.
 
         Raises:
-            RunError: the disk refuses, or the folder holds a run on other data.
+            RunError: If the disk refuses, or the folder holds a run on other data.
         """
         require_same_data(self.path, data)
         self.write_json("config.json", self.config.to_dict())
@@ -121,7 +121,7 @@ class RunFolder:
         """Make the folder; inside this context no other process runs in it. A killed one frees it.
 
         Raises:
-            RunError: another process does, or the disk refuses.
+            RunError: If another process does, or the disk refuses.
         """
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)

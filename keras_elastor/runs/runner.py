@@ -33,11 +33,11 @@ class RunResult:
     """What a finished run has found.
 
     Args:
-        folder: the run's folder.
-        steps: training steps.
-        best_step: training steps of the best weights.
-        metrics: of the best weights, by split: `{"valid": {"auc": ...}, "test": {...}}`.
-        parameters: number of weights, `{"dense": ..., "embedding": ...}`.
+        folder: The run's folder.
+        steps: Training steps.
+        best_step: Training steps of the best weights.
+        metrics: Of the best weights, by split: `{"valid": {"auc": ...}, "test": {...}}`.
+        parameters: Number of weights, `{"dense": ..., "embedding": ...}`.
     """
 
     folder: Path
@@ -57,18 +57,18 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
     bit, on each backend.
 
     Args:
-        config: what to run.
-        data: the dataset of the config, where it has been read before. Default: read it.
-        verbose: whether to show a progress bar. Default: no.
+        config: What to run.
+        data: The dataset of the config, where it has been read before. Default: read it.
+        verbose: Whether to show a progress bar. Default: no.
 
     Returns:
         The metrics of the best weights.
 
     Raises:
-        ValueError: the config names no dataset, model or argument that exists.
+        ValueError: If the config names no dataset, model or argument that exists.
         RunInterruptedError: Ctrl-C or SIGTERM; a checkpoint was saved.
-        NonFiniteLossError: the loss became NaN or infinite; the message says where.
-        RunError: the disk refuses to be written, or holds something else.
+        NonFiniteLossError: If the loss became NaN or infinite; the message says where.
+        RunError: If the disk refuses to be written, or holds something else.
 
     Example:
 
@@ -116,10 +116,10 @@ def load_model(folder: str | Path) -> keras.Model:
     """The model of a run's folder with its best weights, or the last ones of an unfinished run.
 
     Args:
-        folder: the run's folder.
+        folder: The run's folder.
 
     Raises:
-        ValueError: there is no run, nothing was trained yet, or a file is damaged.
+        ValueError: If there is no run, nothing was trained yet, or a file is damaged.
     """
     path = Path(folder)
     if not (path / "config.json").is_file():

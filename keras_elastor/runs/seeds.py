@@ -13,9 +13,9 @@ def derive_seed(seed: int, purpose: str, number: int) -> int:
     """A seed below 2^31 for one use of random numbers.
 
     Args:
-        seed: of the run.
-        purpose: what they are for, such as "epoch".
-        number: which one.
+        seed: Of the run.
+        purpose: What they are for, such as "epoch".
+        number: Which one.
     """
     digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -18,21 +18,21 @@ class EvaluationCallback(keras.callbacks.Callback):
     After an evaluation at the end of an epoch its metrics are in the logs as `val_auc`, ....
 
     Args:
-        validation_data: what `keras_elastor.evaluate` takes as dataset.
-        monitor: weight of each metric in the monitored value, which should grow.
-        every: training steps between two evaluations. Default: None, once at the end of each epoch.
-        plateau: what follows from a monitored value. Default: FuxiCTR's, `Plateau()`.
-        batch_size: rows per step where `validation_data` is a tuple of arrays. Default: 4096.
+        validation_data: What `keras_elastor.evaluate` takes as dataset.
+        monitor: Weight of each metric in the monitored value, which should grow.
+        every: Training steps between two evaluations. Default: None, once at the end of each epoch.
+        plateau: What follows from a monitored value. Default: FuxiCTR's, `Plateau()`.
+        batch_size: Rows per step where `validation_data` is a tuple of arrays. Default: 4096.
 
     Attributes:
-        evaluations: one dict for each evaluation: `step` and `epoch` (both counted from 1), the
+        evaluations: One dict for each evaluation: `step` and `epoch` (both counted from 1), the
             `learning_rate` that led there, the metrics, `monitor` (the monitored value) and `gain`
             (whether it is the best so far).
 
     Example: see `FuxiCTRProtocol`.
 
     Raises:
-        ValueError: at the first evaluation, if `monitor` names a metric that it does not have.
+        ValueError: At the first evaluation, if `monitor` names a metric that it does not have.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ def monitored_value(monitor: Mapping[str, float], metrics: Mapping[str, float]) 
     """The weighted sum of metrics.
 
     Raises:
-        ValueError: a metric is missing; the message names the nearest one.
+        ValueError: If a metric is missing; the message names the nearest one.
     """
     for name in monitor:
         if name not in metrics:

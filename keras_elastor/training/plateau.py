@@ -14,12 +14,12 @@ class Plateau:
     learning rate by `factor`, and the last of `patience` such in a row ends the training.
 
     Args:
-        patience: evaluations without gain in a row that end the training.
-        min_delta: smallest gain.
-        factor: what the learning rate is multiplied by.
-        min_learning_rate: the learning rate never falls below it.
-        best: value of the best evaluation so far; None before the first.
-        waited: evaluations without gain since the best one.
+        patience: Evaluations without gain in a row that end the training.
+        min_delta: Smallest gain.
+        factor: What the learning rate is multiplied by.
+        min_learning_rate: The learning rate never falls below it.
+        best: Value of the best evaluation so far; None before the first.
+        waited: Evaluations without gain since the best one.
 
     Example:
 

@@ -49,17 +49,17 @@ class FuxiCTRProtocol:
     the training. The best weights are restored in the end.
 
     Args:
-        learning_rate: first learning rate. Default: 1e-3.
+        learning_rate: First learning rate. Default: 1e-3.
         embedding_regularizer: FuxiCTR's lambda, of which the loss has half. Default: None,
             whatever the model was made with.
-        max_gradient_norm: global norm to which larger gradients are scaled. Default: 10.
-        monitor: weight of each metric of `keras_elastor.evaluate`, such as
+        max_gradient_norm: Global norm to which larger gradients are scaled. Default: 10.
+        monitor: Weight of each metric of `keras_elastor.evaluate`, such as
             `{"auc": 1, "logloss": -1}`. Default: `{"auc": 1}`.
-        evaluate_every: training steps between two evaluations. Default: None, every epoch.
-        patience: evaluations without gain in a row that end the training. Default: 2.
-        min_delta: smallest gain. Default: 1e-6.
-        learning_rate_factor: see above. Default: 0.1.
-        min_learning_rate: the learning rate never falls below it. Default: 1e-6.
+        evaluate_every: Training steps between two evaluations. Default: None, every epoch.
+        patience: Evaluations without gain in a row that end the training. Default: 2.
+        min_delta: Smallest gain. Default: 1e-6.
+        learning_rate_factor: See above. Default: 0.1.
+        min_learning_rate: The learning rate never falls below it. Default: 1e-6.
 
     The initialisers of this package's layers are FuxiCTR's.
 
@@ -79,7 +79,7 @@ class FuxiCTRProtocol:
     ['auc', 'epoch', 'gain', 'learning_rate', 'logloss', 'monitor', 'step']
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: If an argument is out of range.
 
     Reference: FuxiCTR, `fuxictr/pytorch/models/rank_model.py`.
     """
@@ -118,10 +118,10 @@ class FuxiCTRProtocol:
         """Read FuxiCTR's own options.
 
         Args:
-            config: options of a FuxiCTR experiment. Those of the model and the data are ignored.
+            config: Options of a FuxiCTR experiment. Those of the model and the data are ignored.
 
         Raises:
-            ValueError: an option asks for another training, such as `optimizer="sgd"`.
+            ValueError: If an option asks for another training, such as `optimizer="sgd"`.
         """
         for name, supported in _FIXED_OPTIONS.items():
             value = config.get(name)
@@ -155,12 +155,12 @@ class FuxiCTRProtocol:
         """Compile a model with FuxiCTR's optimizer and loss.
 
         Args:
-            model: a model of logits. One of `keras_elastor.models` must have been made with this
+            model: A model of logits. One of `keras_elastor.models` must have been made with this
                 protocol's `embeddings_regularizer`.
-            arguments: further arguments of `model.compile`, such as `metrics`.
+            arguments: Further arguments of `model.compile`, such as `metrics`.
 
         Raises:
-            ValueError: the model's embeddings are regularized in another way.
+            ValueError: If the model's embeddings are regularized in another way.
         """
         for layer in model.layers:
             if isinstance(layer, FeatureEncoder) and self.embedding_regularizer is not None:
@@ -182,8 +182,8 @@ class FuxiCTRProtocol:
         """A new callback for `model.fit` that evaluates, lowers the learning rate and stops.
 
         Args:
-            validation_data: what `keras_elastor.evaluate` takes as dataset.
-            batch_size: rows per step where it is a tuple of arrays.
+            validation_data: What `keras_elastor.evaluate` takes as dataset.
+            batch_size: Rows per step where it is a tuple of arrays.
         """
         plateau = Plateau(
             self.patience, self.min_delta, self.learning_rate_factor, self.min_learning_rate

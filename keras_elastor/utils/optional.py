@@ -10,14 +10,14 @@ def import_optional(module: str, extra: str) -> Any:
     """Import a module that comes with an extra.
 
     Args:
-        module: name of the module, such as `"polars"`.
-        extra: the extra of this package that installs it, such as `"data"`.
+        module: Name of the module, such as `"polars"`.
+        extra: The extra of this package that installs it, such as `"data"`.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: it is not installed. The message names the extra to install.
+        ImportError: If it is not installed. The message names the extra to install.
     """
     try:
         return importlib.import_module(module)

@@ -58,9 +58,9 @@ def clone_layer(layer: Any, name: str | None = None, dtype: Any = None) -> Any:
     """A new, unbuilt layer of the same config; None for None.
 
     Args:
-        layer: a Keras layer; it may hold other layers.
-        name: name of the clone; None keeps the layer's.
-        dtype: dtype policy of the clone and of all layers inside it; None keeps theirs.
+        layer: A Keras layer; it may hold other layers.
+        name: Name of the clone; None keeps the layer's.
+        dtype: Dtype policy of the clone and of all layers inside it; None keeps theirs.
     """
     if layer is None:
         return None

@@ -27,12 +27,12 @@ class Rule:
     """What one column of a batch must be.
 
     Args:
-        title: the column as messages name it, e.g. "feature 'item'".
-        dtypes: beginnings of the dtype names that are allowed.
-        row_shapes: allowed shapes of one row; the first one is the canonical one.
-        is_bad: marks wrong values, elementwise.
-        expected: right values in words.
-        advice: what to do about wrong values.
+        title: The column as messages name it, e.g. "feature 'item'".
+        dtypes: Beginnings of the dtype names that are allowed.
+        row_shapes: Allowed shapes of one row; the first one is the canonical one.
+        is_bad: Marks wrong values, elementwise.
+        expected: Right values in words.
+        advice: What to do about wrong values.
     """
 
     title: str
@@ -161,9 +161,9 @@ def check_names(features: Mapping[str, Any], schema: FeatureSchema, where: str =
     """Raise ValueError where a feature is missing or a column is neither feature nor group.
 
     Args:
-        features: a dict by name.
-        schema: the schema.
-        where: added to messages, e.g. " (from row 4096 on)".
+        features: A dict by name.
+        schema: The schema.
+        where: Added to messages, e.g. " (from row 4096 on)".
     """
     missing = [name for name in schema.names if name not in features]
     extra = [name for name in features if name not in (*schema.names, schema.group_column)]
@@ -185,13 +185,13 @@ def pair_with_rules(batch: Any, schema: FeatureSchema, where: str = "") -> list[
     """Each column of a batch with its rule, in the order of the schema.
 
     Args:
-        batch: features, (features,), (features, label) or (features, label, sample weight), where
+        batch: Features, (features,), (features, label) or (features, label, sample weight), where
             features is a dict. A label or weight of None counts as absent.
-        schema: the schema.
-        where: added to messages, e.g. " (from row 4096 on)".
+        schema: The schema.
+        where: Added to messages, e.g. " (from row 4096 on)".
 
     Raises:
-        ValueError: the batch has another structure, or a feature is missing or unknown.
+        ValueError: If the batch has another structure, or a feature is missing or unknown.
     """
     parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
     if not 1 <= len(parts) <= 3 or not isinstance(parts[0], Mapping):

@@ -15,15 +15,15 @@ def guard_tf_dataset(dataset: Any, schema: FeatureSchema) -> Any:
     """The same `tf.data.Dataset`, but iterating over it fails at the first wrong batch.
 
     Args:
-        dataset: batches as `validate` describes them.
-        schema: what the batches must be.
+        dataset: Batches as `validate` describes them.
+        schema: What the batches must be.
 
     Returns:
         A dataset of the same elements in the same order, of the same cardinality. A wrong value
         raises `tf.errors.InvalidArgumentError`; see `readable_errors`.
 
     Raises:
-        ValueError: the names, dtypes or shapes that the dataset declares are wrong.
+        ValueError: If the names, dtypes or shapes that the dataset declares are wrong.
     """
     import tensorflow as tf
 

@@ -36,10 +36,10 @@ def validate(dataset: Any, schema: FeatureSchema) -> int:
     | sample weight (optional) | float or integer | `(rows,)` | finite, at least 0 |
 
     Args:
-        dataset: a dict of features, or a tuple `(features, label)` or `(features, label,
+        dataset: A dict of features, or a tuple `(features, label)` or `(features, label,
             sample_weight)`, of NumPy, TensorFlow, JAX or PyTorch arrays; or an iterable of such
             batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator.
-        schema: what the columns must be.
+        schema: What the columns must be.
 
     Returns:
         The number of rows, 0 for an empty dataset. Batches may be empty.
@@ -58,7 +58,7 @@ def validate(dataset: Any, schema: FeatureSchema) -> int:
 the column with the vocabulary of the schema; unknown values have the last id, 49
 
     Raises:
-        ValueError: something is wrong or missing. The message names the column, the row (counted
+        ValueError: If something is wrong or missing. The message names the column, the row (counted
             from 0 over the whole dataset), the value, what was expected and what to do.
     """
     if isinstance(dataset, Mapping | tuple):
@@ -78,9 +78,9 @@ def guard(x: Any, schema: FeatureSchema) -> Any:
     """What `x` is to `fit`, `evaluate` and `predict`, but no wrong value gets through.
 
     Args:
-        x: what a Keras model takes as `x`, or a tuple `(x, y)` or `(x, y, sample_weight)` of
+        x: What a Keras model takes as `x`, or a tuple `(x, y)` or `(x, y, sample_weight)` of
             arrays.
-        schema: what the columns must be; see `validate`.
+        schema: What the columns must be; see `validate`.
 
     Returns:
         Arrays, checked now, are returned unchanged. A `tf.data.Dataset`, a
@@ -89,8 +89,8 @@ def guard(x: Any, schema: FeatureSchema) -> Any:
         datasets, distributed datasets) is returned unchanged and unchecked.
 
     Raises:
-        ValueError: arrays are wrong, or a `tf.data.Dataset` declares wrong names, dtypes or shapes.
-            Wrong values in a stream raise when they arrive; see `readable_errors`.
+        ValueError: If arrays are wrong, or a `tf.data.Dataset` declares wrong names, dtypes or
+            shapes. Wrong values in a stream raise when they arrive; see `readable_errors`.
     """
     if isinstance(x, Mapping | tuple):
         _check_batch(x, schema)
@@ -140,10 +140,10 @@ def _check_batch(batch: Any, schema: FeatureSchema, first_row: int = 0, of: str 
     """Raise ValueError unless a batch of arrays is right; return its number of rows.
 
     Args:
-        batch: the batch.
-        schema: what it must be.
-        first_row: what messages call the first row.
-        of: follows the row in messages, e.g. " of batch 3".
+        batch: The batch.
+        schema: What it must be.
+        first_row: What messages call the first row.
+        of: Follows the row in messages, e.g. " of batch 3".
     """
     where = f" (from row {first_row}{of} on)"
     first: tuple[Rule, int] | None = None

@@ -39,10 +39,10 @@ class ClusterPreparation:
     """What every worker needs to know.
 
     Args:
-        paths: the files of each split, under the paths that workers read them by.
-        recipe: how columns become features.
-        segment_bytes: as for `ke.data.prepare`.
-        folder: folder to write, perhaps an address on a bucket; all machines reach it.
+        paths: The files of each split, under the paths that workers read them by.
+        recipe: How columns become features.
+        segment_bytes: As for `ke.data.prepare`.
+        folder: Folder to write, perhaps an address on a bucket; all machines reach it.
     """
 
     paths: Mapping[str, tuple[Path, ...]]
@@ -56,9 +56,9 @@ class ClusterPreparation:
         """The first pass: count the values of the training rows and write the vocabularies.
 
         Args:
-            runner: of the pipeline, as `beam.Pipeline` takes it.
-            options: of the pipeline.
-            known_values: as for `ke.data.prepare`.
+            runner: Of the pipeline, as `beam.Pipeline` takes it.
+            options: Of the pipeline.
+            known_values: As for `ke.data.prepare`.
 
         Returns:
             Recipe and vocabularies, and the sources of each split.

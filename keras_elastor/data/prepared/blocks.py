@@ -29,8 +29,8 @@ class BlockLayout:
     per column three times.
 
     Args:
-        schema: the features.
-        has_weight: whether the rows have sample weights.
+        schema: The features.
+        has_weight: Whether the rows have sample weights.
     """
 
     schema: FeatureSchema
@@ -146,7 +146,7 @@ def write_blocks(path: Path, matrices: Mapping[str, np.ndarray]) -> int:
         The number of bytes of the file.
 
     Raises:
-        OSError: the disk is full; the message says what to do.
+        OSError: If the disk is full; the message says what to do.
     """
     tf = import_tensorflow()
     try:
@@ -201,9 +201,9 @@ def write_tfds_metadata(
     """Write the files by which `tfds.builder_from_directory` knows a dataset.
 
     Args:
-        data_dir: folder of the shards.
-        layout: of their blocks.
-        shards: rows and bytes of each shard, by split.
+        data_dir: Folder of the shards.
+        layout: Of their blocks.
+        shards: Rows and bytes of each shard, by split.
     """
     tfds = import_optional("tensorflow_datasets", extra="data")
     splits = [

@@ -36,19 +36,19 @@ def load(
     of such blocks. A split of at most that many rows is mixed completely.
 
     Args:
-        name_or_folder: what `ke.data.prepare` wrote: a folder, or its address on a bucket, such as
+        name_or_folder: What `ke.data.prepare` wrote: a folder, or its address on a bucket, such as
             `gs://bucket/folder`, which TensorFlow reads by its file systems. Or the name of a
             dataset that TensorFlow Datasets has prepared; see `ke.datasets`. A folder of the same
             name is given as `./name`.
-        split: name of the split.
-        batch_size: rows per batch.
-        shuffle: whether to mix the rows. Default: in the order of the files.
-        seed: makes the orders of a shuffled dataset the same in every run. Default: others.
-        drop_remainder: whether to drop a last batch of fewer than `batch_size` rows, so that every
+        split: Name of the split.
+        batch_size: Rows per batch.
+        shuffle: Whether to mix the rows. Default: in the order of the files.
+        seed: Makes the orders of a shuffled dataset the same in every run. Default: others.
+        drop_remainder: Whether to drop a last batch of fewer than `batch_size` rows, so that every
             batch has one shape.
-        reshuffle: whether every pass over a shuffled dataset has another order. Default: yes.
-        worker: index and number of the workers that share an epoch; each reads shards of its own.
-        data_dir: where a name is given, the folder of TensorFlow Datasets. Default: its own,
+        reshuffle: Whether every pass over a shuffled dataset has another order. Default: yes.
+        worker: Index and number of the workers that share an epoch; each reads shards of its own.
+        data_dir: Where a name is given, the folder of TensorFlow Datasets. Default: its own,
             `~/tensorflow_datasets` or the environment variable `TFDS_DATA_DIR`.
 
     Returns:
@@ -61,9 +61,9 @@ def load(
     Example: see `ke.data.prepare`.
 
     Raises:
-        FileNotFoundError: the folder holds no prepared data, or not all of it; or the dataset is
+        FileNotFoundError: If the folder holds no prepared data, or not all of it; or the dataset is
             not prepared, and the message has the command for it.
-        ValueError: the split is unknown, an argument is wrong, or there are more workers than
+        ValueError: If the split is unknown, an argument is wrong, or there are more workers than
             shards.
         ImportError: TensorFlow is not installed.
     """

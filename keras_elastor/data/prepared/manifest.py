@@ -32,9 +32,9 @@ class Source:
     """A raw file.
 
     Args:
-        path: as it was given.
-        num_bytes: its size.
-        sha256: of its bytes, as hexadecimal digits.
+        path: As it was given.
+        num_bytes: Its size.
+        sha256: Of its bytes, as hexadecimal digits.
     """
 
     path: str
@@ -47,10 +47,10 @@ class Shard:
     """A file of prepared rows.
 
     Args:
-        rows: number of rows.
-        num_bytes: its size.
-        positives: rows whose label is 1, for each task.
-        rejected: rows of the source that were left out.
+        rows: Number of rows.
+        num_bytes: Its size.
+        positives: Rows whose label is 1, for each task.
+        rejected: Rows of the source that were left out.
     """
 
     rows: int
@@ -64,8 +64,8 @@ class SplitManifest:
     """One split of prepared data.
 
     Args:
-        sources: the raw files, in order.
-        shards: the prepared files, in order.
+        sources: The raw files, in order.
+        shards: The prepared files, in order.
     """
 
     sources: tuple[Source, ...]
@@ -93,12 +93,12 @@ class Manifest:
     """What a folder of prepared data holds.
 
     Args:
-        recipe: how it was made.
-        schema: the features.
-        splits: by name.
+        recipe: How it was made.
+        schema: The features.
+        splits: By name.
         options: `on_error` and `segment_bytes` of `prepare`.
-        versions: of the packages that wrote it.
-        name: of the dataset; the names of its files begin with it.
+        versions: Of the packages that wrote it.
+        name: Of the dataset; the names of its files begin with it.
     """
 
     recipe: Recipe
@@ -160,8 +160,8 @@ class Manifest:
         """Read the manifest of a folder, or of an address such as gs://bucket/folder.
 
         Raises:
-            FileNotFoundError: the folder holds none; the message says what to do.
-            ValueError: it is not readable, or of another format.
+            FileNotFoundError: If the folder holds none; the message says what to do.
+            ValueError: If it is not readable, or of another format.
         """
         path = storage.join(folder, MANIFEST)
         try:
@@ -241,8 +241,8 @@ def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -
     """The recipe and vocabularies of a folder of prepared data.
 
     Args:
-        folder: what `prepare` wrote.
-        recipe: the recipe, where the folder is not whole yet.
+        folder: What `prepare` wrote.
+        recipe: The recipe, where the folder is not whole yet.
     """
     recipe = Manifest.load(folder).recipe if recipe is None else recipe
     return Encoder(

@@ -54,19 +54,19 @@ def prepare(
     | `dataset_info.json`, `features.json` | for `tfds.builder_from_directory` |
 
     Args:
-        files: for each split ("train", "valid", "test", ...) a file or several: text with one row
+        files: For each split ("train", "valid", "test", ...) a file or several: text with one row
             per line (CSV, TSV, ...), the same in gzip (`.gz`), or Parquet (`.parquet`). There must
             be a "train": vocabularies are made from its rows only.
-        recipe: how their columns become features.
-        out_dir: folder to write. Its parents are made.
+        recipe: How their columns become features.
+        out_dir: Folder to write. Its parents are made.
         on_error: "stop" (default) at the first wrong row with an error that names file, line,
             column and value; "skip" leaves such rows out, counts them in the manifest and keeps
             them with the reason in `rejected.jsonl`, with the neighbours of a line that may be a
             piece of one of them. A file that is damaged as a whole, or that lacks a column, stops
             in both cases.
-        segment_bytes: bytes of text that become one shard, rounded up to whole lines.
-        progress: whether to show a bar with rows per second and the time left.
-        known_values: by table, values that are known besides those of the training rows, such as
+        segment_bytes: Bytes of text that become one shard, rounded up to whole lines.
+        progress: Whether to show a bar with rows per second and the time left.
+        known_values: By table, values that are known besides those of the training rows, such as
             the keys of pretrained vectors; their ids follow by `ke.data.Vocabulary.extend`.
 
     Returns:
@@ -91,13 +91,13 @@ def prepare(
     [1 2 1] [2.5 1.  0. ] [1. 0. 0.]
 
     Raises:
-        ValueError: a row is wrong (with "stop"), a file is damaged, is empty, lacks a column or
+        ValueError: If a row is wrong (with "stop"), a file is damaged, is empty, lacks a column or
             changes while it is read, or an argument is wrong.
-        FileNotFoundError: a file is missing.
-        FileExistsError: `out_dir` holds data of other files or of another recipe.
-        OSError: the disk is full; free space and call again.
-        RuntimeError: another run is writing `out_dir`.
-        ImportError: polars, TensorFlow or another package of the extra `data` is not installed.
+        FileNotFoundError: If a file is missing.
+        FileExistsError: If `out_dir` holds data of other files or of another recipe.
+        OSError: If the disk is full; free space and call again.
+        RuntimeError: If another run is writing `out_dir`.
+        ImportError: If polars, TensorFlow or another package of the extra `data` is not installed.
     """
     if on_error not in ("stop", "skip"):
         raise ValueError(f"Expected on_error='stop' or 'skip'. Received: on_error={on_error!r}")

@@ -14,7 +14,7 @@ class ProgressBar:
     """Shows how far the reading of some files is.
 
     Args:
-        visible: whether to show anything.
+        visible: Whether to show anything.
     """
 
     def __init__(self, visible: bool) -> None:

@@ -19,7 +19,7 @@ class SourceHashes:
     preparation it costs little time. Leaving the context stops it.
 
     Args:
-        paths: the files.
+        paths: The files.
 
     Example:
 
@@ -53,8 +53,8 @@ class SourceHashes:
         """The hash of a file as hexadecimal digits, once it is known.
 
         Raises:
-            OSError: the file cannot be read.
-            CancelledError: the context was left before.
+            OSError: If the file cannot be read.
+            CancelledError: If the context was left before.
         """
         return self._digests[path].result()
 

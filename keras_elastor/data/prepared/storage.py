@@ -41,7 +41,7 @@ def read_bytes(path: PathLike) -> bytes:
     """The content of a file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: If there is no such file.
     """
     if not is_address(path):
         return Path(path).read_bytes()

@@ -21,11 +21,11 @@ class Place:
     """Where the rows of a segment come from, and where reading goes on behind them.
 
     Args:
-        source: number of the file within its split.
+        source: Number of the file within its split.
         end: `Segment.end`.
-        next_row: number of the row there.
+        next_row: Number of the row there.
         progress: `Segment.progress`.
-        rejected: rows of the segment that were left out.
+        rejected: Rows of the segment that were left out.
     """
 
     source: int
@@ -39,7 +39,7 @@ def save_rows(path: Path, rows: TypedRows, place: Place) -> None:
     """Write typed rows as an Arrow file, which is there whole or not at all.
 
     Raises:
-        OSError: the disk is full.
+        OSError: If the disk is full.
     """
     pa = import_optional("pyarrow", extra="data")
     table = rows.features

@@ -59,13 +59,13 @@ class Preparation:
     """The two passes over the files, and what is done of them already.
 
     Args:
-        folder: folder to write, in which no other run is.
-        recipe: how columns become features.
-        paths: the files of each split.
-        names: the columns of each file.
+        folder: Folder to write, in which no other run is.
+        recipe: How columns become features.
+        paths: The files of each split.
+        names: The columns of each file.
         options: `on_error` and `segment_bytes`.
-        progress: whether to show a bar.
-        known_values: by table, as for `ke.data.prepare`.
+        progress: Whether to show a bar.
+        known_values: By table, as for `ke.data.prepare`.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ class RawColumn:
     """A raw column, as distinct values where it has these: what is done, is done once for each.
 
     Args:
-        name: of the column.
-        array: its values, an Arrow array without dictionary; null where a field is empty.
-        codes: the place in `array` of each row's value; None where `array` is that of the rows.
+        name: Of the column.
+        array: Its values, an Arrow array without dictionary; null where a field is empty.
+        codes: The place in `array` of each row's value; None where `array` is that of the rows.
     """
 
     name: str

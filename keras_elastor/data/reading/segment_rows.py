@@ -28,9 +28,9 @@ def read_rows(
     """The rows of a segment that are right, and what is wrong with the others.
 
     Args:
-        segment: a run of rows.
-        recipe: what their columns shall become.
-        columns: names of all columns of the file.
+        segment: A run of rows.
+        recipe: What their columns shall become.
+        columns: Names of all columns of the file.
     """
     if isinstance(segment.data, bytes):
         coded = {

@@ -22,16 +22,16 @@ class Segment:
     """A run of whole rows of one file.
 
     Args:
-        path: the file.
-        row_name: what messages call a row, "line" or "row".
-        first_row: number of the first row: the line of a text file, counted from 1 with its header;
+        path: The file.
+        row_name: What messages call a row, "line" or "row".
+        first_row: Number of the first row: the line of a text file, counted from 1 with its header;
             the row of a Parquet file, counted from 0.
-        data: lines of text, each ended by a newline but perhaps the last one of the file; or
+        data: Lines of text, each ended by a newline but perhaps the last one of the file; or
             an Arrow table.
-        start: where the rows begin: bytes of (unpacked) text or rows of Parquet.
-        end: where the next segment begins.
-        num_rows: number of rows.
-        progress: bytes of the file that are read after this segment, for a progress bar.
+        start: Where the rows begin: bytes of (unpacked) text or rows of Parquet.
+        end: Where the next segment begins.
+        num_rows: Number of rows.
+        progress: Bytes of the file that are read after this segment, for a progress bar.
     """
 
     path: Path
@@ -53,12 +53,12 @@ def read_header(path: Path, separator: str, file_columns: tuple[str, ...] | None
     """Names of the columns of a file, in its order.
 
     Args:
-        path: a text file, perhaps in gzip, or a Parquet file.
-        separator: of the fields of a text file.
-        file_columns: names for a text file without a header.
+        path: A text file, perhaps in gzip, or a Parquet file.
+        separator: Of the fields of a text file.
+        file_columns: Names for a text file without a header.
 
     Raises:
-        ValueError: the file is empty, or its header is no text or names a column twice.
+        ValueError: If the file is empty, or its header is no text or names a column twice.
     """
     if is_parquet(path):
         return list(_open_parquet(path).schema_arrow.names)
@@ -102,16 +102,16 @@ def read_segments(
     """The rows of a file, in order.
 
     Args:
-        path: a text file, perhaps in gzip (by its name), or a Parquet file.
-        columns: of a Parquet file the columns to read.
-        has_header: whether the first line of a text file is a header.
-        segment_bytes: bytes of text per segment, rounded up to whole lines. A Parquet file gives a
+        path: A text file, perhaps in gzip (by its name), or a Parquet file.
+        columns: Of a Parquet file the columns to read.
+        has_header: Whether the first line of a text file is a header.
+        segment_bytes: Bytes of text per segment, rounded up to whole lines. A Parquet file gives a
             row for each 256 of them.
         start: `end` of the segment to go on behind. Default: the beginning.
-        first_row: number of the row there.
+        first_row: Number of the row there.
 
     Raises:
-        ValueError: a truncated or damaged gzip or Parquet file, or a file without line ends.
+        ValueError: If a truncated or damaged gzip or Parquet file, or a file without line ends.
     """
     if is_parquet(path):
         yield from _parquet_segments(path, columns, segment_bytes // _BYTES_PER_PARQUET_ROW, start)

@@ -27,9 +27,9 @@ def read_keys(
     """The fields of lines without quotes and NUL bytes, as keys.
 
     Args:
-        data: lines, each ended by a newline.
-        num_columns: fields of a line.
-        separator: one byte, which stands between the fields.
+        data: Lines, each ended by a newline.
+        num_columns: Fields of a line.
+        separator: One byte, which stands between the fields.
 
     Returns:
         The keys, `(num_columns, lines)` uint64; and the bytes of the longest field of each column.

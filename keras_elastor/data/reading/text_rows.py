@@ -25,11 +25,11 @@ class BadRow:
     """A row that cannot be used.
 
     Args:
-        row: its number within the segment, from 0.
-        column: name of the column that is wrong, or None where the row as a whole is.
-        expected: what was expected.
-        received: what was received.
-        stops: whether rows cannot be skipped here, as it is not known which are wrong.
+        row: Its number within the segment, from 0.
+        column: Name of the column that is wrong, or None where the row as a whole is.
+        expected: What was expected.
+        received: What was received.
+        stops: Whether rows cannot be skipped here, as it is not known which are wrong.
     """
 
     row: int
@@ -54,11 +54,11 @@ def parse_lines(
     and behind it are left out, too, as one of them may be the rest, with a shorter value.
 
     Args:
-        data: lines, each ended by a newline.
-        columns: names of all fields of a line.
-        needed: the columns to return.
-        separator: stands between the fields.
-        coded: those of them to return as dictionaries, each value once.
+        data: Lines, each ended by a newline.
+        columns: Names of all fields of a line.
+        needed: The columns to return.
+        separator: Stands between the fields.
+        coded: Those of them to return as dictionaries, each value once.
 
     Returns:
         An Arrow table of text of the needed columns; the number of the line of each of its rows,

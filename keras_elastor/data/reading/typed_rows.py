@@ -35,7 +35,7 @@ class TypedRows:
     """Rows whose values are right, not yet encoded.
 
     Args:
-        features: an Arrow table of one column per column of the recipe: dictionaries of int64 or
+        features: An Arrow table of one column per column of the recipe: dictionaries of int64 or
             strings (categorical), lists of these (sequence), float32 (numeric). Only the
             dictionaries hold nulls.
         labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
@@ -58,10 +58,10 @@ def type_rows(
     """Parse, fill and transform the columns of some rows.
 
     Args:
-        table: an Arrow table of the columns `recipe.sources`: text, dictionaries of text, or types
+        table: An Arrow table of the columns `recipe.sources`: text, dictionaries of text, or types
             as Parquet has them.
-        recipe: what they shall become.
-        with_label: whether the rows have labels and weights.
+        recipe: What they shall become.
+        with_label: Whether the rows have labels and weights.
 
     Returns:
         The rows that are right; their numbers in the table; what is wrong with the others.
@@ -248,7 +248,8 @@ def parse_expression(expression: str, column: CategoricalColumn | NumericColumn)
     """A polars expression of a column's SQL.
 
     Raises:
-        ValueError: it is no SQL, reads another column than the source, or does not suit its type.
+        ValueError: If it is no SQL, reads another column than the source, or does not suit its
+            type.
     """
     pl = import_optional("polars", extra="data")
     dtype = column.dtype if isinstance(column, CategoricalColumn) else "float"

@@ -16,10 +16,10 @@ class BayesOptimum:
     """What a model that knows the probability of every row reaches, from a sample of rows.
 
     Args:
-        auc: expected area under the ROC curve.
-        auc_error: standard error of `auc` from the sample.
-        logloss: expected mean binary cross-entropy, in nats.
-        logloss_error: standard error of `logloss` from the sample.
+        auc: Expected area under the ROC curve.
+        auc_error: Standard error of `auc` from the sample.
+        logloss: Expected mean binary cross-entropy, in nats.
+        logloss_error: Standard error of `logloss` from the sample.
     """
 
     auc: float
@@ -44,7 +44,7 @@ def bayes_optimum(probability: npt.ArrayLike) -> BayesOptimum:
     Statistics", 12.1).
 
     Args:
-        probability: click probability of each row, shape `(rows,)`, strictly between 0 and 1, at
+        probability: Click probability of each row, shape `(rows,)`, strictly between 0 and 1, at
             least 2 rows.
 
     Example:
@@ -55,7 +55,7 @@ def bayes_optimum(probability: npt.ArrayLike) -> BayesOptimum:
     0.8571
 
     Raises:
-        ValueError: another shape, fewer than 2 rows, or a probability outside (0, 1).
+        ValueError: If another shape, fewer than 2 rows, or a probability outside (0, 1).
     """
     p = np.asarray(probability, np.float64)
     if p.ndim != 1 or len(p) < 2 or not ((p > 0) & (p < 1)).all():

@@ -18,9 +18,9 @@ class Draws:
     generator, whose bits NumPy never changes, while its distributions may differ between versions.
 
     Args:
-        seed: from 0 to 2^64 - 1.
-        stream: from 0 to 2^64 - 1.
-        block: from 0 to 2^64 - 1.
+        seed: From 0 to 2^64 - 1.
+        stream: From 0 to 2^64 - 1.
+        block: From 0 to 2^64 - 1.
 
     Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
     """
@@ -45,8 +45,8 @@ class Draws:
         """Indices k with probability `cumulative[k] - cumulative[k - 1]`, int32.
 
         Args:
-            cumulative: distribution function over the indices, ending near 1.
-            shape: shape of the result.
+            cumulative: Distribution function over the indices, ending near 1.
+            shape: Shape of the result.
         """
         # The last sum may fall short of 1, and an index of probability 0 must never be drawn.
         total = self.uniform(*shape) * cumulative[-1]

@@ -19,10 +19,10 @@ class PlantedLogit:
     """The logit of `synthetic`; see there for its equation.
 
     Args:
-        schema: categorical and numeric fields, and perhaps histories.
-        draws: source of the hidden vectors.
-        frequencies: probability of each id of every categorical field, `(vocabulary_size,)`.
-        log_normal: names of the numeric fields whose logarithm is standard normal.
+        schema: Categorical and numeric fields, and perhaps histories.
+        draws: Source of the hidden vectors.
+        frequencies: Probability of each id of every categorical field, `(vocabulary_size,)`.
+        log_normal: Names of the numeric fields whose logarithm is standard normal.
     """
 
     def __init__(

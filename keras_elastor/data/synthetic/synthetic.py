@@ -67,16 +67,16 @@ def synthetic(
     machine (up to the last bit of exp, log and cos), whatever the batch size.
 
     Args:
-        num_categorical: number of categorical fields, at least 3: 'user', 'item', 'category_3', ...
-        vocabulary_size: embedding rows of each categorical field, at least 4.
-        num_numeric: number of numeric fields: 'number_1', ...
-        history_length: positions of the field 'history'; 0 for none.
-        click_rate: mean click probability, between 0 and 1.
-        zipf_exponent: skew of the ids, above 0.
-        logit_stddev: standard deviation of the logit. The default gives a Bayes-optimal AUC of
+        num_categorical: Number of categorical fields, at least 3: 'user', 'item', 'category_3', ...
+        vocabulary_size: Embedding rows of each categorical field, at least 4.
+        num_numeric: Number of numeric fields: 'number_1', ...
+        history_length: Positions of the field 'history'; 0 for none.
+        click_rate: Mean click probability, between 0 and 1.
+        zipf_exponent: Skew of the ids, above 0.
+        logit_stddev: Standard deviation of the logit. The default gives a Bayes-optimal AUC of
             about 0.80 at the default click rate.
-        order_shares: shares of the logit's variance of order 1, 2 and 3, which sum to 1.
-        seed: from 0 to 2^64 - 1.
+        order_shares: Shares of the logit's variance of order 1, 2 and 3, which sum to 1.
+        seed: From 0 to 2^64 - 1.
 
     Example:
 
@@ -91,7 +91,7 @@ def synthetic(
     ((256,), (256,))
 
     Raises:
-        ValueError: an argument is out of range. The message names it.
+        ValueError: If an argument is out of range. The message names it.
     """
     _check_integers(
         num_categorical=(num_categorical, 3),
@@ -132,11 +132,11 @@ class SyntheticImpressions:
     The splits "train", "valid" and "test" are endless and share no row.
 
     Args:
-        schema: the features, the label and the group.
-        zipf_exponent: skew of the ids.
-        stddevs: standard deviations of the logit's parts of order 1, 2 and 3.
-        click_rate: mean click probability.
-        seed: from 0 to 2^64 - 1.
+        schema: The features, the label and the group.
+        zipf_exponent: Skew of the ids.
+        stddevs: Standard deviations of the logit's parts of order 1, 2 and 3.
+        click_rate: Mean click probability.
+        seed: From 0 to 2^64 - 1.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class SyntheticImpressions:
         """The first rows of a split.
 
         Args:
-            num_rows: number of rows, at least 1.
+            num_rows: Number of rows, at least 1.
             split: "train", "valid" or "test".
 
         Returns:
@@ -182,7 +182,7 @@ class SyntheticImpressions:
         """Batches without end, from the first row of a split on.
 
         Args:
-            batch_size: rows per batch, at least 1.
+            batch_size: Rows per batch, at least 1.
             split: "train", "valid" or "test".
 
         Returns:
@@ -200,8 +200,8 @@ class SyntheticImpressions:
         """The rows of a split, in order, as a `tf.data.Dataset` of `(features, label)`.
 
         Args:
-            batch_size: rows per batch, at least 1.
-            num_rows: number of rows, which are then drawn at once and kept in memory, so that
+            batch_size: Rows per batch, at least 1.
+            num_rows: Number of rows, which are then drawn at once and kept in memory, so that
                 every pass gives the same rows; the last batch may be smaller. Default: endless.
             split: "train", "valid" or "test".
 
@@ -227,13 +227,13 @@ class SyntheticImpressions:
         """The click probability from which the label of each row is drawn.
 
         Args:
-            features: a dict of one array per feature, as batches carry it.
+            features: A dict of one array per feature, as batches carry it.
 
         Returns:
             `(rows,)` float64.
 
         Raises:
-            ValueError: the features do not fit the schema.
+            ValueError: If the features do not fit the schema.
         """
         validate(features, self.schema)
         return self._logit.probability({name: np.asarray(v) for name, v in features.items()})
@@ -242,7 +242,7 @@ class SyntheticImpressions:
         """The best AUC and logloss that a model can reach, see `bayes_optimum`.
 
         Args:
-            num_rows: rows over which it is measured, at least 2. The default leaves standard errors
+            num_rows: Rows over which it is measured, at least 2. The default leaves standard errors
                 of 0.00025 of the AUC and of the logloss.
             split: "train", "valid" or "test".
         """

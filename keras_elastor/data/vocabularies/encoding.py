@@ -36,8 +36,8 @@ class Encoder:
     """A recipe with the vocabularies that its training rows gave.
 
     Args:
-        recipe: the columns.
-        vocabularies: by table name.
+        recipe: The columns.
+        vocabularies: By table name.
     """
 
     recipe: Recipe
@@ -83,7 +83,7 @@ class VocabularyCounter:
     """Counts the values of rows that arrive in parts, in memory for the distinct ones.
 
     Args:
-        recipe: the columns to count.
+        recipe: The columns to count.
     """
 
     def __init__(self, recipe: Recipe) -> None:

@@ -15,7 +15,7 @@ class ValueIndex:
     Made once: a join or a cast to an Enum hashes all known values again on every call.
 
     Args:
-        known: the values to find, each once.
+        known: The values to find, each once.
     """
 
     def __init__(self, known: Series) -> None:

@@ -35,7 +35,7 @@ class Vocabulary:
     in production.
 
     Args:
-        values: the known values, all integers or all strings; `values[0]` has id 1.
+        values: The known values, all integers or all strings; `values[0]` has id 1.
 
     Example:
 
@@ -51,7 +51,7 @@ class Vocabulary:
     [[1, 4], [1, 3]]
 
     Raises:
-        ValueError: a value occurs twice, is neither integer nor string, or differs in kind from
+        ValueError: If a value occurs twice, is neither integer nor string, or differs in kind from
             the first one.
 
     References:
@@ -89,13 +89,13 @@ class Vocabulary:
             *columns: columns of single values or of lists, all of integers or all of strings. More
                 than one column shares the vocabulary, such as an item and the history of items:
                 the values of the first column come first, then what each next one adds.
-            min_count: a value that occurs less often in a column does not become known by it.
+            min_count: A value that occurs less often in a column does not become known by it.
 
         Returns:
             The vocabulary of the values that occur often enough.
 
         Raises:
-            ValueError: the columns are neither integers nor strings, or `min_count` is below 1.
+            ValueError: If the columns are neither integers nor strings, or `min_count` is below 1.
         """
         return cls(()).extend(*columns, min_count=min_count)
 
@@ -108,10 +108,10 @@ class Vocabulary:
 
         Args:
             *columns: as for `build`.
-            min_count: as for `build`.
+            min_count: As for `build`.
 
         Raises:
-            ValueError: as for `build`; or a column is of another kind than the known values.
+            ValueError: As for `build`; or a column is of another kind than the known values.
         """
         return self.extend_by_counts(
             *(count_values(column) for column in columns), min_count=min_count
@@ -122,7 +122,7 @@ class Vocabulary:
 
         Args:
             *counts: the values are integers, text, or keys of text (`short_text`), UInt64.
-            min_count: as for `build`.
+            min_count: As for `build`.
         """
         pl = import_optional("polars", extra="data")
         if not isinstance(min_count, int) or min_count < 1:
@@ -162,7 +162,7 @@ class Vocabulary:
             `(rows,)`, int32.
 
         Raises:
-            ValueError: the column holds another kind of values than the vocabulary.
+            ValueError: If the column holds another kind of values than the vocabulary.
         """
         return self._lookup(single_values(column))
 
@@ -174,16 +174,16 @@ class Vocabulary:
         Args:
             column: `(rows,)` lists of the kind of the vocabulary's values. Nulls inside a list
                 become padding, a null instead of a list becomes an empty one.
-            max_length: positions of the result.
-            padding: side of the zeros: "pre" before the values, "post" (default) behind them.
-            truncation: side that a longer list loses: "pre" (default) keeps its last values,
+            max_length: Positions of the result.
+            padding: Side of the zeros: "pre" before the values, "post" (default) behind them.
+            truncation: Side that a longer list loses: "pre" (default) keeps its last values,
                 "post" its first ones.
 
         Returns:
             `(rows, max_length)`, int32.
 
         Raises:
-            ValueError: the column is none of lists, or of another kind of values than the
+            ValueError: If the column is none of lists, or of another kind of values than the
                 vocabulary; or a side is unknown.
         """
         pl = import_optional("polars", extra="data")
@@ -227,7 +227,7 @@ class Vocabulary:
         """Make a vocabulary from `get_config`'s values.
 
         Raises:
-            ValueError: a key is missing or unknown, or a value is wrong.
+            ValueError: If a key is missing or unknown, or a value is wrong.
         """
         if not isinstance(config, dict) or set(config) != {"values"}:
             received = sorted(config) if isinstance(config, dict) else repr(config)
@@ -252,7 +252,7 @@ class Vocabulary:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is no JSON or no vocabulary; the message names it.
+            ValueError: If the file is no JSON or no vocabulary; the message names it.
         """
         try:
             return cls.from_config(json.loads(storage.read_bytes(path)))
@@ -266,17 +266,17 @@ def pad_lists(
     """Lists of ids, cut and padded to one length, as `Vocabulary.encode_lists` says.
 
     Args:
-        ids: the elements of all lists, one list after the other.
+        ids: The elements of all lists, one list after the other.
         lengths: `(rows,)`, of the lists.
-        max_length: positions of the result.
-        padding: side of the zeros.
-        truncation: side that a longer list loses.
+        max_length: Positions of the result.
+        padding: Side of the zeros.
+        truncation: Side that a longer list loses.
 
     Returns:
         `(rows, max_length)`, int32.
 
     Raises:
-        ValueError: a side is unknown.
+        ValueError: If a side is unknown.
     """
     if padding not in SIDES or truncation not in SIDES:
         raise ValueError(
@@ -305,7 +305,7 @@ def count_values(column: Series) -> DataFrame:
     """How often each value of a polars column occurs.
 
     Args:
-        column: single values or lists, of integers or strings.
+        column: Single values or lists, of integers or strings.
 
     Returns:
         A frame of the columns `value` (Int64 or String) and `count`, without nulls, in any order.
@@ -318,7 +318,7 @@ def single_values(column: Series) -> Series:
     """The values of a column, of lists or not, as Int64, String or, where all are null, Null.
 
     Raises:
-        ValueError: they are neither integers nor strings.
+        ValueError: If they are neither integers nor strings.
     """
     pl = import_optional("polars", extra="data")
     values = column.explode() if isinstance(column.dtype, pl.List) else column

@@ -11,7 +11,7 @@ def require_tokens(layer: Any, shape: Shape) -> tuple[int, int]:
     """The two static sizes of `(batch, tokens, token_dim)` or `(batch, fields, embedding_dim)`.
 
     Raises:
-        ValueError: the shape has another rank or an unknown size.
+        ValueError: If the shape has another rank or an unknown size.
     """
     if len(shape) != 3 or shape[1] is None or shape[2] is None:
         raise ValueError(
@@ -36,7 +36,7 @@ def require_same_shapes(layer: Any, shapes: Any) -> int:
     """The width of two matrices of one shape.
 
     Raises:
-        ValueError: there are not two, they are no matrices, or their widths differ.
+        ValueError: If there are not two, they are no matrices, or their widths differ.
     """
     is_list = isinstance(shapes, list | tuple) and len(shapes) == 2
     if not is_list or any(not isinstance(shape, list | tuple) for shape in shapes):
@@ -57,7 +57,7 @@ def require_matrix(layer: Any, shape: Shape) -> int:
     """The width of `(batch, dim)`.
 
     Raises:
-        ValueError: the shape has another rank or an unknown width.
+        ValueError: If the shape has another rank or an unknown width.
     """
     if len(shape) != 2 or shape[-1] is None:
         raise ValueError(

@@ -21,8 +21,8 @@ class Dice(keras.layers.Layer):
     learned, one per channel, and starts at 0.
 
     Args:
-        epsilon: added to the variance. Default: 1e-9.
-        momentum: share of the old moving average kept at each step. Default: 0.99.
+        epsilon: Added to the variance. Default: 1e-9.
+        momentum: Share of the old moving average kept at each step. Default: 0.99.
 
     Input shape: `(..., channels)`. Output shape: the same.
 

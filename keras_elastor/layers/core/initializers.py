@@ -40,7 +40,7 @@ class PerTokenInitializer(keras.initializers.Initializer):
     scale by it; here each token's matrix is scaled by its own inputs and outputs.
 
     Args:
-        initializer: initializer of one `(inputs, outputs)` matrix.
+        initializer: Initializer of one `(inputs, outputs)` matrix.
 
     Example:
 

@@ -29,13 +29,13 @@ class MLP(keras.layers.Layer):
         h_i = dropout(activation(norm(h_{i-1} W_i + b_i)));   y = h_m W + b
 
     Args:
-        hidden_units: widths of the hidden layers; may be empty.
-        output_units: width of the last, linear layer; None leaves it out. Default: None.
-        activation: elementwise function, or a layer such as `Dice()`. Default: "relu".
+        hidden_units: Widths of the hidden layers; may be empty.
+        output_units: Width of the last, linear layer; None leaves it out. Default: None.
+        activation: Elementwise function, or a layer such as `Dice()`. Default: "relu".
         normalization: None, "rms", "layer" or "batch": the norm before each activation.
             Default: None.
-        dropout: rate after each activation. Default: 0.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        dropout: Rate after each activation. Default: 0.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(..., dim)`. Output shape: `(..., output_units)`, or the last hidden width.
 
@@ -46,7 +46,7 @@ class MLP(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: a width below 1 or an unknown normalization.
+        ValueError: If a width below 1 or an unknown normalization.
 
     Reference: FuxiCTR, `MLP_Block`.
     """

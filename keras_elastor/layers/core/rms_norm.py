@@ -30,8 +30,8 @@ class RMSNorm(keras.layers.Layer):
     full mixing. Statistics are computed in float32 whatever the compute dtype.
 
     Args:
-        axis: the axis or the consecutive last axes to normalize over. Default: -1.
-        epsilon: added to the mean square. Default: 1e-12, as in the official code.
+        axis: The axis or the consecutive last axes to normalize over. Default: -1.
+        epsilon: Added to the mean square. Default: 1e-12, as in the official code.
 
     Input shape: any, of static size along `axis`. Output shape: the same.
 
@@ -42,7 +42,7 @@ class RMSNorm(keras.layers.Layer):
     [[0.8485 1.1314]]
 
     Raises:
-        ValueError: `axis` is not the last axis or the consecutive last axes.
+        ValueError: If `axis` is not the last axis or the consecutive last axes.
 
     Reference: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4;
     RankElastor's official code, `src/utils.py`.

@@ -27,12 +27,12 @@ class EmbeddingTable(keras.layers.Layer):
     Row 0 of each table, the padding, starts at zero and does not learn, as in FuxiCTR.
 
     Args:
-        table_sizes: number of rows of each table by name, in the order of their rows in the weight.
-        columns: name of the table that each column of the ids points into.
-        embedding_dim: width of the rows.
-        embeddings_initializer: initializer of the rows but the padding. Default: None, normal with
+        table_sizes: Number of rows of each table by name, in the order of their rows in the weight.
+        columns: Name of the table that each column of the ids points into.
+        embedding_dim: Width of the rows.
+        embeddings_initializer: Initializer of the rows but the padding. Default: None, normal with
             standard deviation 1e-4, as in FuxiCTR.
-        embeddings_regularizer: regularizer of all rows. FuxiCTR's embedding regularizer lambda is
+        embeddings_regularizer: Regularizer of all rows. FuxiCTR's embedding regularizer lambda is
             `keras.regularizers.L2(lambda / 2)`. Default: None.
 
     Input shape: `(batch, columns)`, integers. Output shape: `(batch, columns, embedding_dim)`.
@@ -48,7 +48,7 @@ class EmbeddingTable(keras.layers.Layer):
     {'user': slice(0, 10, None), 'item': slice(10, 15, None)}
 
     Raises:
-        ValueError: a column names an unknown table, or a size is below 1.
+        ValueError: If a column names an unknown table, or a size is below 1.
     """
 
     def __init__(

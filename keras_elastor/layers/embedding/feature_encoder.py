@@ -33,19 +33,19 @@ class FeatureEncoder(keras.layers.Layer):
     All tables are one `EmbeddingTable`, read by one gather. An id outside its vocabulary gives NaN.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of every field's embedding. Default: 10.
-        embeddings_initializer: initializer of the tables' rows. Default: None, normal with standard
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of every field's embedding. Default: 10.
+        embeddings_initializer: Initializer of the tables' rows. Default: None, normal with standard
             deviation 1e-4 and zero padding rows, as in FuxiCTR.
-        numeric_initializer: initializer of the numeric features' vectors. Default: None, normal
+        numeric_initializer: Initializer of the numeric features' vectors. Default: None, normal
             with standard deviation sqrt(2 / (1 + embedding_dim)), the Xavier normal of FuxiCTR's
             `Linear(1, embedding_dim)`.
-        embeddings_regularizer: regularizer of the tables, the numeric vectors and the maps of
+        embeddings_regularizer: Regularizer of the tables, the numeric vectors and the maps of
             pretrained vectors (FuxiCTR from version 2.3.7 on; before, of the tables alone).
             FuxiCTR's lambda is `keras.regularizers.L2(lambda / 2)`. Default: None.
-        history_pooling: a `HistoryPooling` layer, such as `TargetAttention()`; each history has one
+        history_pooling: A `HistoryPooling` layer, such as `TargetAttention()`; each history has one
             of its own. Default: None, `MeanPooling()`.
-        joint_histories: groups of names of histories that tell of the same events, such as item and
+        joint_histories: Groups of names of histories that tell of the same events, such as item and
             category of each click. The rows of a group are pooled as one, side by side, at the
             positions that are not padding in its first history. Default: (), each history alone.
 
@@ -61,7 +61,7 @@ class FeatureEncoder(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the pooling is no `HistoryPooling`, or it looks at the candidate and no
+        ValueError: If the pooling is no `HistoryPooling`, or it looks at the candidate and no
             `Categorical` feature reads the history's table; a joint history is no `Sequence`, stands
             in two groups, or differs in length from the first of its group.
 

@@ -26,12 +26,12 @@ class LinearTerm(FeatureEncoder):
     weights of its own, even where it shares an embedding table.
 
     Args:
-        schema: a `FeatureSchema`.
-        units: number of tasks. Default: 1.
-        use_bias: whether there is a bias. Default: False.
-        embeddings_initializer: as for `FeatureEncoder`.
-        numeric_initializer: as for `FeatureEncoder`.
-        embeddings_regularizer: as for `FeatureEncoder`. Default: None.
+        schema: A `FeatureSchema`.
+        units: Number of tasks. Default: 1.
+        use_bias: Whether there is a bias. Default: False.
+        embeddings_initializer: As for `FeatureEncoder`.
+        numeric_initializer: As for `FeatureEncoder`.
+        embeddings_regularizer: As for `FeatureEncoder`. Default: None.
 
     Input: as for `FeatureEncoder`. Output shape: `(batch, units)`, float32 under a half-precision
     policy.

@@ -27,10 +27,10 @@ class TargetAttention(HistoryPooling):
     `use_softmax`.
 
     Args:
-        hidden_units: widths of the MLP's hidden layers. Default: (64,).
-        activation: elementwise function, or a layer, of the MLP. Default: None, `Dice()`.
-        dropout: rate after each activation. Default: 0.
-        use_softmax: whether the weights are normalized over the items of the history. Default:
+        hidden_units: Widths of the MLP's hidden layers. Default: (64,).
+        activation: Elementwise function, or a layer, of the MLP. Default: None, `Dice()`.
+        dropout: Rate after each activation. Default: 0.
+        use_softmax: Whether the weights are normalized over the items of the history. Default:
             False.
 
     Input and output: see `HistoryPooling`; this one takes `[rows, mask, target]`.

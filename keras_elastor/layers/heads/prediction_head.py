@@ -29,16 +29,16 @@ class PredictionHead(keras.layers.Layer):
     and metrics see logits of full precision.
 
     Args:
-        units: number of tasks. Default: 1.
+        units: Number of tasks. Default: 1.
         pooling: "flatten", all tokens side by side as in RankElastor's official code, or "mean",
             the mean token as in RankMixer. Default: "flatten".
-        hidden_units: widths of hidden layers, each followed by `activation`. The official head
+        hidden_units: Widths of hidden layers, each followed by `activation`. The official head
             "mlp" has one of 2 * tokens * token_dim, its head "flatten" none. Default: ().
-        activation: elementwise function, or a layer such as `Dice()`. Default: "relu".
+        activation: Elementwise function, or a layer such as `Dice()`. Default: "relu".
         normalization: None, "rms", "layer" or "batch": the norm before each activation.
             Default: None.
-        dropout: rate after each activation. Default: 0.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        dropout: Rate after each activation. Default: 0.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, token_dim)`, or `(batch, dim)`, where there is nothing to pool.
     Output shape: `(batch, units)`.
@@ -50,7 +50,7 @@ class PredictionHead(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: an unknown pooling or a width below 1.
+        ValueError: If an unknown pooling or a width below 1.
 
     Reference: Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3.3; RankElastor's
     official code, `src/UniMixer.py`.

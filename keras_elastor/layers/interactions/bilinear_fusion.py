@@ -23,9 +23,9 @@ class BilinearFusion(keras.layers.Layer):
     The weights and the result are float32 under a half-precision policy.
 
     Args:
-        units: number of tasks. Default: 1.
-        num_heads: number of parts that each vector is cut into; divides both widths. Default: 1.
-        kernel_initializer: initializer of the matrices, those of all heads seen as one matrix
+        units: Number of tasks. Default: 1.
+        num_heads: Number of parts that each vector is cut into; divides both widths. Default: 1.
+        kernel_initializer: Initializer of the matrices, those of all heads seen as one matrix
             (heads * dim_x * dim_y, units). Default: None, Xavier normal.
 
     Input: a list `[x, y]` of shapes `(batch, width_x)` and `(batch, width_y)`.
@@ -38,7 +38,7 @@ class BilinearFusion(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the heads do not divide a width.
+        ValueError: If the heads do not divide a width.
 
     Reference: Mao et al., FinalMLP (AAAI 2023, arXiv 2304.00902), section 3.3; FuxiCTR,
     `InteractionAggregation`.

@@ -25,8 +25,8 @@ class CompressedInteraction(keras.layers.Layer):
     by far the largest tensor, is made once per step, in the form that the matrix product reads.
 
     Args:
-        hidden_units: number of maps after each step.
-        kernel_initializer: initializer of each W, seen as a matrix (h * m, n). Default: None,
+        hidden_units: Number of maps after each step.
+        kernel_initializer: Initializer of each W, seen as a matrix (h * m, n). Default: None,
             Xavier normal.
 
     Input shape: `(batch, fields, embedding_dim)`. Output shape: `(batch, sum(hidden_units))`.
@@ -38,7 +38,7 @@ class CompressedInteraction(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: there is no step, or a step with fewer than 1 map.
+        ValueError: If there is no step, or a step with fewer than 1 map.
 
     Reference: Lian et al., xDeepFM (KDD 2018, arXiv 1803.05170), section 3.1, with the identity as
     its activation, as there; FuxiCTR, `CompressedInteractionNet`.

@@ -21,8 +21,8 @@ class ContextGate(keras.layers.Layer):
         y = x * 2 sigmoid(MLP(c))
 
     Args:
-        hidden_units: widths of the MLP's hidden layers. Default: (64,).
-        context_dim: width of a context that is learned and the same for all rows; None takes the
+        hidden_units: Widths of the MLP's hidden layers. Default: (64,).
+        context_dim: Width of a context that is learned and the same for all rows; None takes the
             context from the input. It starts small (1e-4) but not at zero, as in FuxiCTR, where the
             hidden layers would never receive a gradient. Default: None.
 
@@ -36,7 +36,7 @@ class ContextGate(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: a width below 1, or an input that does not fit `context_dim`.
+        ValueError: If a width below 1, or an input that does not fit `context_dim`.
 
     Reference: Mao et al., FinalMLP (AAAI 2023, arXiv 2304.00902), section 3.2; FuxiCTR,
     `FeatureSelection`.

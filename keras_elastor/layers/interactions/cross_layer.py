@@ -20,7 +20,7 @@ class CrossLayer(keras.layers.Layer):
         y = x_0 * (x W + b) + x
 
     Args:
-        kernel_initializer: initializer of W. Default: None, Xavier normal.
+        kernel_initializer: Initializer of W. Default: None, Xavier normal.
 
     Input: a list `[x_0, x]`, each of shape `(batch, dim)`. Output shape: `(batch, dim)`.
 
@@ -31,7 +31,7 @@ class CrossLayer(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the two inputs differ in shape or are no matrices.
+        ValueError: If the two inputs differ in shape or are no matrices.
 
     Reference: Wang et al., DCN V2 (WWW 2021, arXiv 2008.13535), section 3.2; FuxiCTR, `CrossNetV2`.
     """

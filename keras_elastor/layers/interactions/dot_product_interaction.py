@@ -27,7 +27,7 @@ class DotProductInteraction(keras.layers.Layer):
     [[11.0, 17.0, 39.0]]
 
     Raises:
-        ValueError: there are fewer than two fields.
+        ValueError: If there are fewer than two fields.
 
     Reference: Naumov et al., Deep Learning Recommendation Model (arXiv 1906.00091), section 2.1.
     """

@@ -21,8 +21,8 @@ class GatedCrossLayer(keras.layers.Layer):
         y = x_0 * (x W + b) * sigmoid(x V) + x
 
     Args:
-        kernel_initializer: initializer of W and V. Default: None, Xavier normal.
-        bias_initializer: initializer of b. Default: None, uniform in [0, 1), as in the authors'
+        kernel_initializer: Initializer of W and V. Default: None, Xavier normal.
+        bias_initializer: Initializer of b. Default: None, uniform in [0, 1), as in the authors'
             code.
 
     Input: a list `[x_0, x]`, each of shape `(batch, dim)`. Output shape: `(batch, dim)`.
@@ -34,7 +34,7 @@ class GatedCrossLayer(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the two inputs differ in shape or are no matrices.
+        ValueError: If the two inputs differ in shape or are no matrices.
 
     Reference: Wang et al., Towards Deeper, Lighter and Interpretable Cross Network (CIKM 2023,
     arXiv 2311.04635), section 3.2.

@@ -24,13 +24,13 @@ class InteractingAttention(keras.layers.Layer):
     R is the identity where the width does not change. The softmax is computed in float32.
 
     Args:
-        units: width of the output, all heads together.
-        num_heads: number of heads; divides `units`. Default: 1.
-        use_residual: whether the input is added. Default: True.
-        use_scale: whether the scores are divided. Default: False.
-        use_layer_norm: whether the sum is normalized. Default: False.
-        dropout: rate on the attention weights. Default: 0.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        units: Width of the output, all heads together.
+        num_heads: Number of heads; divides `units`. Default: 1.
+        use_residual: Whether the input is added. Default: True.
+        use_scale: Whether the scores are divided. Default: False.
+        use_layer_norm: Whether the sum is normalized. Default: False.
+        dropout: Rate on the attention weights. Default: 0.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, fields, dim)`. Output shape: `(batch, fields, units)`.
 
@@ -41,7 +41,7 @@ class InteractingAttention(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the heads do not divide the units.
+        ValueError: If the heads do not divide the units.
 
     Reference: Song et al., AutoInt (CIKM 2019, arXiv 1810.11921), section 4.4; FuxiCTR,
     `MultiHeadSelfAttention`.

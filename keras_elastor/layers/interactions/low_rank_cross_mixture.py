@@ -25,10 +25,10 @@ class LowRankCrossMixture(keras.layers.Layer):
     gates sum to one, all experts meet in one matrix product.
 
     Args:
-        num_layers: number of crossings. Default: 3.
-        rank: width of each subspace. Default: 32.
-        num_experts: number of subspaces. Default: 4.
-        kernel_initializer: initializer of U, V and C, each a stack over the experts, and of G.
+        num_layers: Number of crossings. Default: 3.
+        rank: Width of each subspace. Default: 32.
+        num_experts: Number of subspaces. Default: 4.
+        kernel_initializer: Initializer of U, V and C, each a stack over the experts, and of G.
             Default: None, normal with the deviations that PyTorch's Xavier normal gives such
             stacks in FuxiCTR: sqrt(2 / (rank * (dim + experts))) for U and V, sqrt(2 / (rank *
             (rank + experts))) for C; sqrt(2 / (dim + 1)) for each column of G.
@@ -42,7 +42,7 @@ class LowRankCrossMixture(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: an argument is below 1, or the input is no matrix.
+        ValueError: If an argument is below 1, or the input is no matrix.
 
     Reference: Wang et al., DCN V2 (WWW 2021, arXiv 2008.13535), section 3.4; FuxiCTR,
     `CrossNetMix`.

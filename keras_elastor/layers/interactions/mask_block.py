@@ -21,11 +21,11 @@ class MaskBlock(keras.layers.Layer):
         mask = relu(e W_1 + b_1) W_2 + b_2;   y = dropout(activation([layer_norm]((mask * h) W)))
 
     Args:
-        units: width of the output.
-        reduction_ratio: width of the mask's hidden layer over the width of h. Default: 1.
-        activation: elementwise function, or a layer. Default: "relu".
-        use_layer_norm: whether a layer norm stands before the activation. Default: True.
-        dropout: rate after the activation. Default: 0.
+        units: Width of the output.
+        reduction_ratio: Width of the mask's hidden layer over the width of h. Default: 1.
+        activation: Elementwise function, or a layer. Default: "relu".
+        use_layer_norm: Whether a layer norm stands before the activation. Default: True.
+        dropout: Rate after the activation. Default: 0.
 
     Input: a list `[e, h]` of shapes `(batch, embeddings)` and `(batch, hidden)`.
     Output shape: `(batch, units)`.
@@ -37,7 +37,7 @@ class MaskBlock(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: a width is below 1.
+        ValueError: If a width is below 1.
 
     Reference: Wang et al., MaskNet (DLP-KDD 2021, arXiv 2102.07619), section 3; FuxiCTR,
     `MaskBlock`.

@@ -27,11 +27,11 @@ class WukongBlock(keras.layers.Layer):
     followed by ReLU, its last layer is linear.
 
     Args:
-        interaction_tokens: number of rows of F. Default: 40.
-        linear_tokens: number of rows of C. Default: 40.
-        rank: width of the projection Y. Default: 8.
-        hidden_units: widths of the MLP's hidden layers. Default: (512, 256).
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        interaction_tokens: Number of rows of F. Default: 40.
+        linear_tokens: Number of rows of C. Default: 40.
+        rank: Width of the projection Y. Default: 8.
+        hidden_units: Widths of the MLP's hidden layers. Default: (512, 256).
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, dim)`.
     Output shape: `(batch, interaction_tokens + linear_tokens, dim)`.
@@ -43,7 +43,7 @@ class WukongBlock(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: an argument is below 1.
+        ValueError: If an argument is below 1.
 
     Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545), sections 3.3 to 3.6.
     """

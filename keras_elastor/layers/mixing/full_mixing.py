@@ -28,11 +28,11 @@ class FullMixing(keras.layers.Layer):
     expressive. The weight `kernel`, of shape `(inputs, outputs)`, holds W transposed.
 
     Args:
-        block_size: g; must divide tokens * token_dim. Default: 1.
-        use_bias: whether to add b, of shape `(tokens * token_dim,)`. Default: True, as in the
+        block_size: G; must divide tokens * token_dim. Default: 1.
+        use_bias: Whether to add b, of shape `(tokens * token_dim,)`. Default: True, as in the
             official code; the paper has none.
-        kernel_initializer: initializer of the kernel. Default: None, Xavier normal.
-        bias_initializer: initializer of the bias. Default: "zeros".
+        kernel_initializer: Initializer of the kernel. Default: None, Xavier normal.
+        bias_initializer: Initializer of the bias. Default: "zeros".
 
     Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
 
@@ -45,7 +45,7 @@ class FullMixing(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the block size does not divide tokens * token_dim.
+        ValueError: If the block size does not divide tokens * token_dim.
 
     Reference: Li et al., RankElastor (KDD 2026, arXiv 2605.23191), section 3.1, Theorem 3.1;
     official code, `src/Token_Mixing.py`, mixing type 999.

@@ -26,9 +26,9 @@ class MixerBlock(keras.layers.Layer):
     | RankMixer, paper | `Residual(TokenMixing(), post_norm=LayerNormalization())` | None | `Residual(PerTokenFFN(...), post_norm=LayerNormalization())` |
 
     Args:
-        mixing: layer that mixes across tokens and keeps the shape.
-        ffn: layer that maps each token by its own weights and keeps the shape.
-        norm: norm on the stream between the two. Default: None.
+        mixing: Layer that mixes across tokens and keeps the shape.
+        ffn: Layer that maps each token by its own weights and keeps the shape.
+        norm: Norm on the stream between the two. Default: None.
 
     Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
 

@@ -17,9 +17,9 @@ class Residual(keras.layers.Layer):
         y = post_norm(x + layer(pre_norm(x)))
 
     Args:
-        layer: a layer that keeps the shape.
-        pre_norm: norm of the branch's input; the residual itself stays as it is. Default: None.
-        post_norm: norm of the sum. Default: None.
+        layer: A layer that keeps the shape.
+        pre_norm: Norm of the branch's input; the residual itself stays as it is. Default: None.
+        post_norm: Norm of the sum. Default: None.
 
     Input shape: any that `layer` keeps. Output shape: the same.
 
@@ -30,7 +30,7 @@ class Residual(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: `layer` changes the shape.
+        ValueError: If `layer` changes the shape.
     """
 
     def __init__(

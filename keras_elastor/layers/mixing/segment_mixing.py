@@ -25,8 +25,8 @@ class SegmentMixing(keras.layers.Layer):
     Here nothing crosses a segment; with s = T each token is mapped alone and no tokens mix at all.
 
     Args:
-        num_segments: s; must divide tokens * token_dim.
-        kernel_initializer: initializer of the kernel (W transposed). Default: None, Xavier normal.
+        num_segments: S; must divide tokens * token_dim.
+        kernel_initializer: Initializer of the kernel (W transposed). Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
 
@@ -39,7 +39,7 @@ class SegmentMixing(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the segments do not divide tokens * token_dim.
+        ValueError: If the segments do not divide tokens * token_dim.
 
     Reference: RankElastor's official code, `src/Token_Mixing.py`, mixing types 8881 (26 segments)
     and 8882 (2 segments).

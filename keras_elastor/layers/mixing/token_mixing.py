@@ -24,7 +24,7 @@ class TokenMixing(keras.layers.Layer):
     vector it is the permutation `K (x) I_{D/T}` with the commutation matrix K.
 
     Args:
-        num_heads: number of heads H; must divide the token width. Default: the number of tokens,
+        num_heads: Number of heads H; must divide the token width. Default: the number of tokens,
             which allows a residual around the layer.
 
     Input shape: `(batch, tokens, token_dim)`.
@@ -37,7 +37,7 @@ class TokenMixing(keras.layers.Layer):
     [[[1.0, 3.0], [2.0, 4.0]]]
 
     Raises:
-        ValueError: the heads do not divide the token width.
+        ValueError: If the heads do not divide the token width.
 
     Reference: Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3.3.1.
     """

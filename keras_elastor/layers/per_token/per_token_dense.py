@@ -39,13 +39,13 @@ class PerTokenDense(keras.layers.Layer):
         y_t = activation(x_t W_t + b_t),   t = 1..T
 
     Args:
-        units: width of the output.
-        activation: elementwise function. Default: None, the identity.
-        use_bias: whether to add b. Default: True.
-        tokens_first: whether input and output have the tokens before the batch. Default: False.
-        kernel_initializer: initializer of each token's `(inputs, units)` matrix. Default: None,
+        units: Width of the output.
+        activation: Elementwise function. Default: None, the identity.
+        use_bias: Whether to add b. Default: True.
+        tokens_first: Whether input and output have the tokens before the batch. Default: False.
+        kernel_initializer: Initializer of each token's `(inputs, units)` matrix. Default: None,
             Xavier normal.
-        bias_initializer: initializer of the biases. Default: "zeros".
+        bias_initializer: Initializer of the biases. Default: "zeros".
 
     Input shape: `(batch, tokens, dim)`, or `(tokens, batch, dim)` with `tokens_first`.
     Output shape: the same with `units` for `dim`.

@@ -24,12 +24,12 @@ class PerTokenFFN(PerTokenNetwork):
     It has no residual: put it into `Residual`.
 
     Args:
-        hidden_units: widths of the hidden layers. RankMixer's net has one of k * token_dim.
-        activation: elementwise function. Default: "gelu", the exact one.
-        normalization: whether an RMS norm stands before each activation. Default: False.
-        dropout: rate after each activation. Default: 0.
-        use_bias: whether the hidden layers have a bias; the last layer always has. Default: True.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        hidden_units: Widths of the hidden layers. RankMixer's net has one of k * token_dim.
+        activation: Elementwise function. Default: "gelu", the exact one.
+        normalization: Whether an RMS norm stands before each activation. Default: False.
+        dropout: Rate after each activation. Default: 0.
+        use_bias: Whether the hidden layers have a bias; the last layer always has. Default: True.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
 

@@ -32,17 +32,17 @@ class PerTokenGLU(keras.layers.Layer):
         y_t = (residual_t(x_t) + activation(gate_t(x_t))) * value_t(x_t) + residual_t(x_t)
 
     Args:
-        expansion: r, the gated width over the token width. Default: 3.
-        activation: elementwise function of the gate. Default: "gelu", the exact one (the official
+        expansion: R, the gated width over the token width. Default: 3.
+        activation: Elementwise function of the gate. Default: "gelu", the exact one (the official
             code's option is called "swiglu", but computes this).
-        gate_skip: whether the gate has the linear branch `skip`. Default: True, as in the official
+        gate_skip: Whether the gate has the linear branch `skip`. Default: True, as in the official
             code; the paper has none.
-        learned_residual: whether `residual` is added. Default: True.
-        output_projection: whether there is an output map. Default: None, as in the official code:
+        learned_residual: Whether `residual` is added. Default: True.
+        output_projection: Whether there is an output map. Default: None, as in the official code:
             only where the expansion is not 1.
-        use_bias: whether the maps have biases. Default: True.
-        tokens_first: whether input and output have the tokens before the batch. Default: False.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        use_bias: Whether the maps have biases. Default: True.
+        tokens_first: Whether input and output have the tokens before the batch. Default: False.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, dim)`, or `(tokens, batch, dim)` with `tokens_first`.
     Output shape: the same.
@@ -56,7 +56,7 @@ class PerTokenGLU(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: the expansion is not positive, or is not 1 without an output projection, or
+        ValueError: If the expansion is not positive, or is not 1 without an output projection, or
             there is neither an output projection nor the learned residual that the gate needs.
 
     Reference: Li et al., RankElastor (KDD 2026, arXiv 2605.23191), section 3.2; official code,

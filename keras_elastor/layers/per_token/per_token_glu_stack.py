@@ -26,13 +26,13 @@ class PerTokenGLUStack(PerTokenNetwork):
     network is a single `PerTokenGLU`.
 
     Args:
-        hidden_units: widths after each gated unit.
-        expansion: gated width over the unit's width, see `PerTokenGLU`. Default: 3.
-        activation: elementwise function of the gates. Default: "gelu", the exact one.
-        normalization: whether an RMS norm stands before each unit. Default: True.
-        dropout: rate after each unit. Default: 0.
-        use_bias: whether the units have biases; the last map always has. Default: True.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        hidden_units: Widths after each gated unit.
+        expansion: Gated width over the unit's width, see `PerTokenGLU`. Default: 3.
+        activation: Elementwise function of the gates. Default: "gelu", the exact one.
+        normalization: Whether an RMS norm stands before each unit. Default: True.
+        dropout: Rate after each unit. Default: 0.
+        use_bias: Whether the units have biases; the last map always has. Default: True.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
 

@@ -22,7 +22,7 @@ class PerTokenLayerNorm(keras.layers.Layer):
     Statistics are computed in float32 whatever the compute dtype.
 
     Args:
-        epsilon: added to the variance. Default: 1e-5, as in PyTorch.
+        epsilon: Added to the variance. Default: 1e-5, as in PyTorch.
 
     Input shape: `(batch, tokens, dim)`. Output shape: the same.
 

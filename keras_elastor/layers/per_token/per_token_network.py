@@ -20,12 +20,12 @@ class PerTokenNetwork(keras.layers.Layer):
     of these layers, and back once, after the last.
 
     Args:
-        hidden_units: widths between the token's width and itself; each at least 1.
-        activation: elementwise function.
-        normalization: whether there are RMS norms.
-        dropout: rate of the dropout; 0 leaves it out.
-        use_bias: whether the hidden maps have biases.
-        kernel_initializer: initializer of each token's matrices; None is Xavier normal.
+        hidden_units: Widths between the token's width and itself; each at least 1.
+        activation: Elementwise function.
+        normalization: Whether there are RMS norms.
+        dropout: Rate of the dropout; 0 leaves it out.
+        use_bias: Whether the hidden maps have biases.
+        kernel_initializer: Initializer of each token's matrices; None is Xavier normal.
 
     Input shape: `(batch, tokens, token_dim)`. Output shape: the same.
     """

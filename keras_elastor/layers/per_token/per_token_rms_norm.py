@@ -23,8 +23,8 @@ class PerTokenRMSNorm(keras.layers.Layer):
     Statistics are computed in float32 whatever the compute dtype.
 
     Args:
-        epsilon: added to the mean square. Default: 1e-12, as in the official code.
-        tokens_first: whether input and output have the tokens before the batch. Default: False.
+        epsilon: Added to the mean square. Default: 1e-12, as in the official code.
+        tokens_first: Whether input and output have the tokens before the batch. Default: False.
 
     Input shape: `(batch, tokens, dim)`, or `(tokens, batch, dim)` with `tokens_first`.
     Output shape: the same.

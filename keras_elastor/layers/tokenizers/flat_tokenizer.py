@@ -18,13 +18,13 @@ class FlatTokenizer(MLPTokenizer):
     Its tokens belong to no field: the MLP is itself a full mixing.
 
     Args:
-        num_tokens: number of tokens T.
-        token_dim: width of a token D.
-        hidden_units: widths of the MLP's hidden layers. Default: (500,).
-        activation: elementwise function of the MLP. Default: "relu".
-        normalization: whether an RMS norm stands before each activation. Default: False.
-        dropout: rate after each activation. Default: 0.1.
-        kernel_initializer: initializer of each matrix. Default: None, Xavier normal.
+        num_tokens: Number of tokens T.
+        token_dim: Width of a token D.
+        hidden_units: Widths of the MLP's hidden layers. Default: (500,).
+        activation: Elementwise function of the MLP. Default: "relu".
+        normalization: Whether an RMS norm stands before each activation. Default: False.
+        dropout: Rate after each activation. Default: 0.1.
+        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, fields, embedding_dim)`. Output shape: `(batch, num_tokens, token_dim)`.
 

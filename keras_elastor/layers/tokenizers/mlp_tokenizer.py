@@ -19,13 +19,13 @@ class MLPTokenizer(Tokenizer):
     """Base of `SharedTokenizer` and `FlatTokenizer`: an RMS norm of the flat vector, then an MLP.
 
     Args:
-        num_tokens: number of tokens T.
-        token_dim: width of a token D.
-        hidden_units: widths of the MLP's hidden layers.
-        activation: elementwise function of the MLP.
-        normalization: whether an RMS norm stands before each activation.
-        dropout: rate after each activation.
-        kernel_initializer: initializer of each matrix.
+        num_tokens: Number of tokens T.
+        token_dim: Width of a token D.
+        hidden_units: Widths of the MLP's hidden layers.
+        activation: Elementwise function of the MLP.
+        normalization: Whether an RMS norm stands before each activation.
+        dropout: Rate after each activation.
+        kernel_initializer: Initializer of each matrix.
     """
 
     def __init__(

@@ -17,8 +17,8 @@ class ReshapeTokenizer(Tokenizer):
         x = reshape( RMSNorm(e), (T, D) )
 
     Args:
-        num_tokens: number of tokens T.
-        token_dim: width of a token D; T * D must be fields * embedding_dim.
+        num_tokens: Number of tokens T.
+        token_dim: Width of a token D; T * D must be fields * embedding_dim.
 
     Input shape: `(batch, fields, embedding_dim)`. Output shape: `(batch, num_tokens, token_dim)`.
 

@@ -22,10 +22,10 @@ class SliceTokenizer(Tokenizer):
     A slice border may fall inside a field. Where T does not divide the length, zeros are appended.
 
     Args:
-        num_tokens: number of tokens T.
-        token_dim: width of a token D.
-        use_bias: whether to add b. Default: True.
-        kernel_initializer: initializer of each token's matrix. Default: None, Xavier normal.
+        num_tokens: Number of tokens T.
+        token_dim: Width of a token D.
+        use_bias: Whether to add b. Default: True.
+        kernel_initializer: Initializer of each token's matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, fields, embedding_dim)`. Output shape: `(batch, num_tokens, token_dim)`.
 

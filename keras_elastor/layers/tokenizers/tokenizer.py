@@ -15,8 +15,8 @@ class Tokenizer(keras.layers.Layer):
     """Base of layers that make tokens of the field embeddings.
 
     Args:
-        num_tokens: number of tokens T.
-        token_dim: width of a token D.
+        num_tokens: Number of tokens T.
+        token_dim: Width of a token D.
 
     Input shape: `(batch, fields, embedding_dim)`. Output shape: `(batch, num_tokens, token_dim)`.
     """
@@ -41,7 +41,7 @@ class Tokenizer(keras.layers.Layer):
         """Length of the equal slices that the flat vector is cut into, one per token.
 
         Raises:
-            ValueError: the flat vector is not a multiple of the number of tokens.
+            ValueError: If the flat vector is not a multiple of the number of tokens.
         """
         size = self.flat_size(input_shape)
         if size % self.num_tokens:

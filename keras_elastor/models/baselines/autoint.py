@@ -21,23 +21,23 @@ class AutoInt(RankingModel):
         logits = vec(X_L) w + b [+ MLP(vec X_0)] [+ linear(features)]
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        num_attention_layers: number of attention layers L. Default: 3.
-        attention_dim: width of each attention layer, all heads together. Default: 40.
-        num_heads: number of heads; divides `attention_dim`. Default: 2.
-        use_residual: see `InteractingAttention`. Default: True.
-        use_scale: see `InteractingAttention`. Default: False.
-        use_layer_norm: see `InteractingAttention`. Default: False.
-        use_linear: whether there is a linear term. Default: False.
-        hidden_units: widths of the MLP beside the attention; empty leaves it out. Default: ().
-        activation: elementwise function of the MLP, or a layer. Default: "relu".
-        normalization: norm before each activation of the MLP, see `MLP`. Default: None.
-        dropout: rate on the attention weights and after each activation of the MLP. Default: 0.
-        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        num_attention_layers: Number of attention layers L. Default: 3.
+        attention_dim: Width of each attention layer, all heads together. Default: 40.
+        num_heads: Number of heads; divides `attention_dim`. Default: 2.
+        use_residual: See `InteractingAttention`. Default: True.
+        use_scale: See `InteractingAttention`. Default: False.
+        use_layer_norm: See `InteractingAttention`. Default: False.
+        use_linear: Whether there is a linear term. Default: False.
+        hidden_units: Widths of the MLP beside the attention; empty leaves it out. Default: ().
+        activation: Elementwise function of the MLP, or a layer. Default: "relu".
+        normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
+        dropout: Rate on the attention weights and after each activation of the MLP. Default: 0.
+        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
             `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:

@@ -17,18 +17,18 @@ class CrossModel(RankingModel):
     """Base of `DCNv2` and `GDCN`: the same graph with other crossings plugged in.
 
     Args:
-        schema: the schema of the inputs.
-        embedding_dim: width of each field's embedding.
-        crossings: layers on `[x_0, x]`, first to last, or one `LowRankCrossMixture`.
-        parallel_units: widths of the MLP beside the crossings; empty leaves it out.
-        stacked_units: widths of the MLP on the crossings; empty leaves it out.
-        activation: elementwise function of the MLPs, or a layer.
-        normalization: norm before each activation, see `MLP`.
-        dropout: rate after each activation.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer; None is the global one.
-        config: the subclass's constructor arguments but `name` and `trainable`.
+        schema: The schema of the inputs.
+        embedding_dim: Width of each field's embedding.
+        crossings: Layers on `[x_0, x]`, first to last, or one `LowRankCrossMixture`.
+        parallel_units: Widths of the MLP beside the crossings; empty leaves it out.
+        stacked_units: Widths of the MLP on the crossings; empty leaves it out.
+        activation: Elementwise function of the MLPs, or a layer.
+        normalization: Norm before each activation, see `MLP`.
+        dropout: Rate after each activation.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer; None is the global one.
+        config: The subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
     """
 

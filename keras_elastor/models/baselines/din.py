@@ -23,20 +23,20 @@ class DIN(RankingModel):
     The candidate of a history is the first `Categorical` feature that reads the history's table.
 
     Args:
-        schema: a `FeatureSchema` with at least one `Sequence`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        attention_units: widths of the attention's hidden layers. Default: (64,).
-        attention_activation: elementwise function, or a layer. Default: None, `Dice()`.
-        use_softmax: see `TargetAttention`. Default: False.
-        hidden_units: widths of the MLP. Default: (400, 400).
-        activation: elementwise function of the MLP, or a layer. Default: None, `Dice()`.
-        normalization: norm before each activation of the MLP, see `MLP`. Default: None.
-        dropout: rate after each activation of the MLP. Default: 0.
-        attention_dropout: rate after each activation of the attention. Default: 0.
-        joint_histories: groups of names of histories that are attended as one, see
+        schema: A `FeatureSchema` with at least one `Sequence`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        attention_units: Widths of the attention's hidden layers. Default: (64,).
+        attention_activation: Elementwise function, or a layer. Default: None, `Dice()`.
+        use_softmax: See `TargetAttention`. Default: False.
+        hidden_units: Widths of the MLP. Default: (400, 400).
+        activation: Elementwise function of the MLP, or a layer. Default: None, `Dice()`.
+        normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
+        dropout: Rate after each activation of the MLP. Default: 0.
+        attention_dropout: Rate after each activation of the attention. Default: 0.
+        joint_histories: Groups of names of histories that are attended as one, see
             `FeatureEncoder`. Default: (), one by one.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -47,7 +47,7 @@ class DIN(RankingModel):
     ['encoder']
 
     Raises:
-        ValueError: the schema has no history, or no candidate for a history.
+        ValueError: If the schema has no history, or no candidate for a history.
 
     Reference: Zhou et al., Deep Interest Network (KDD 2018, arXiv 1706.06978); FuxiCTR, model
     `DIN`.

@@ -26,16 +26,16 @@ class DLRM(RankingModel):
     Without numeric features there is no z.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each embedding and of z. Default: 10.
-        bottom_units: widths of the bottom MLP before its last layer. Default: (400, 400).
-        hidden_units: widths of the top MLP. Default: (400, 400).
-        activation: elementwise function of both MLPs, or a layer. Default: "relu".
-        normalization: norm before each hidden activation, see `MLP`. Default: None.
-        dropout: rate after each activation of the top MLP. Default: 0.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each embedding and of z. Default: 10.
+        bottom_units: Widths of the bottom MLP before its last layer. Default: (400, 400).
+        hidden_units: Widths of the top MLP. Default: (400, 400).
+        activation: Elementwise function of both MLPs, or a layer. Default: "relu".
+        normalization: Norm before each hidden activation, see `MLP`. Default: None.
+        dropout: Rate after each activation of the top MLP. Default: 0.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -45,7 +45,7 @@ class DLRM(RankingModel):
     ['encoder', 'bottom', 'interaction']
 
     Raises:
-        ValueError: there are fewer than two vectors to multiply.
+        ValueError: If there are fewer than two vectors to multiply.
 
     Reference: Naumov et al., Deep Learning Recommendation Model (arXiv 1906.00091); FuxiCTR, model
     `DLRM`.

@@ -26,21 +26,21 @@ class FinalMLP(RankingModel):
     A context is made of embeddings of its own, or, where no features are named for it, learned.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding, in the contexts, too. Default: 10.
-        first_units: widths of the first MLP. Default: (400, 400).
-        second_units: widths of the second MLP. Default: (400, 400).
-        num_heads: heads of the fusion; divides the last width of both MLPs. Default: 1.
-        gate_units: widths of the gates' hidden layers; None leaves the gates out. Default: (64,).
-        first_context: names of the features of the first gate's context. Default: ().
-        second_context: names of the features of the second gate's context. Default: ().
-        activation: elementwise function of the MLPs, or a layer. Default: "relu".
-        normalization: norm before each activation of the MLPs, see `MLP`. Default: None.
-        first_dropout: rate after each activation of the first MLP. Default: 0.
-        second_dropout: rate after each activation of the second MLP. Default: 0.
-        embeddings_regularizer: regularizer of all embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding, in the contexts, too. Default: 10.
+        first_units: Widths of the first MLP. Default: (400, 400).
+        second_units: Widths of the second MLP. Default: (400, 400).
+        num_heads: Heads of the fusion; divides the last width of both MLPs. Default: 1.
+        gate_units: Widths of the gates' hidden layers; None leaves the gates out. Default: (64,).
+        first_context: Names of the features of the first gate's context. Default: ().
+        second_context: Names of the features of the second gate's context. Default: ().
+        activation: Elementwise function of the MLPs, or a layer. Default: "relu".
+        normalization: Norm before each activation of the MLPs, see `MLP`. Default: None.
+        first_dropout: Rate after each activation of the first MLP. Default: 0.
+        second_dropout: Rate after each activation of the second MLP. Default: 0.
+        embeddings_regularizer: Regularizer of all embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -50,7 +50,7 @@ class FinalMLP(RankingModel):
     ['encoder', 'gate_1', 'gate_2', 'stream_1', 'stream_2']
 
     Raises:
-        ValueError: a context names no feature of the schema, or the heads do not divide a width.
+        ValueError: If a context names no feature of the schema, or the heads do not divide a width.
 
     Reference: Mao et al., FinalMLP (AAAI 2023, arXiv 2304.00902); FuxiCTR, model `FinalMLP`.
     """

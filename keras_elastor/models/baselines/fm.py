@@ -21,12 +21,12 @@ class FM(RankingModel):
     With several tasks the products are shared; each task has a linear term of its own.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
             `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:

@@ -23,17 +23,17 @@ class GDCN(CrossModel):
     Stacked (GDCN-S): `logits = MLP(x_L) w + b`.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        num_cross_layers: number of crossings L. Default: 3.
-        parallel_units: widths of the MLP beside the crossings. Default: (400, 400).
-        stacked_units: widths of the MLP on the crossings. Default: ().
-        activation: elementwise function of the MLPs, or a layer. Default: "relu".
-        normalization: norm before each activation, see `MLP`. Default: None.
-        dropout: rate after each activation. Default: 0.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        num_cross_layers: Number of crossings L. Default: 3.
+        parallel_units: Widths of the MLP beside the crossings. Default: (400, 400).
+        stacked_units: Widths of the MLP on the crossings. Default: ().
+        activation: Elementwise function of the MLPs, or a layer. Default: "relu".
+        normalization: Norm before each activation, see `MLP`. Default: None.
+        dropout: Rate after each activation. Default: 0.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:

@@ -19,9 +19,9 @@ class LogisticRegression(RankingModel):
         logits = sum_f w_f[x_f] + b
 
     Args:
-        schema: a `FeatureSchema`.
-        embeddings_regularizer: regularizer of the weights, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        schema: A `FeatureSchema`.
+        embeddings_regularizer: Regularizer of the weights, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:

@@ -25,20 +25,20 @@ class MaskNet(RankingModel):
     Parallel: `h_k = MaskBlock_k(vec e, v)`, `logits = MLP([h_1, ..., h_K])`.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        serial_units: widths of the serial blocks; give these or the parallel ones. Default:
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        serial_units: Widths of the serial blocks; give these or the parallel ones. Default:
             (400, 400).
-        parallel_units: widths of the parallel blocks. Default: ().
-        hidden_units: widths of the MLP on parallel blocks. Default: (400, 400).
-        reduction_ratio: see `MaskBlock`. Default: 1.
-        activation: elementwise function, or a layer. Default: "relu".
-        normalize_embeddings: whether v is normalized field by field. Default: True.
-        use_layer_norm: see `MaskBlock`. Default: True.
-        dropout: rate after each activation. Default: 0.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        parallel_units: Widths of the parallel blocks. Default: ().
+        hidden_units: Widths of the MLP on parallel blocks. Default: (400, 400).
+        reduction_ratio: See `MaskBlock`. Default: 1.
+        activation: Elementwise function, or a layer. Default: "relu".
+        normalize_embeddings: Whether v is normalized field by field. Default: True.
+        use_layer_norm: See `MaskBlock`. Default: True.
+        dropout: Rate after each activation. Default: 0.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -48,7 +48,7 @@ class MaskNet(RankingModel):
     ['encoder', 'mask_0', 'mask_1']
 
     Raises:
-        ValueError: not exactly one of serial and parallel blocks is given.
+        ValueError: If not exactly one of serial and parallel blocks is given.
 
     Reference: Wang et al., MaskNet (DLP-KDD 2021, arXiv 2102.07619); FuxiCTR, model `MaskNet`.
     """

@@ -23,20 +23,20 @@ class Wukong(RankingModel):
     tokens and keeps the number of tokens.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        num_blocks: number of blocks L. Default: 3.
-        interaction_tokens: see `WukongBlock`. Default: 40.
-        linear_tokens: see `WukongBlock`. Default: 40.
-        rank: see `WukongBlock`. Default: 8.
-        block_units: widths of the hidden layers in each block. Default: (512, 256).
-        hidden_units: widths of the MLP on the last block. Default: (400, 400).
-        activation: elementwise function of that MLP, or a layer. Default: "relu".
-        normalization: norm before each activation of that MLP, see `MLP`. Default: None.
-        dropout: rate after each activation of that MLP. Default: 0.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        num_blocks: Number of blocks L. Default: 3.
+        interaction_tokens: See `WukongBlock`. Default: 40.
+        linear_tokens: See `WukongBlock`. Default: 40.
+        rank: See `WukongBlock`. Default: 8.
+        block_units: Widths of the hidden layers in each block. Default: (512, 256).
+        hidden_units: Widths of the MLP on the last block. Default: (400, 400).
+        activation: Elementwise function of that MLP, or a layer. Default: "relu".
+        normalization: Norm before each activation of that MLP, see `MLP`. Default: None.
+        dropout: Rate after each activation of that MLP. Default: 0.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:

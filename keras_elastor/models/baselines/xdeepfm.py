@@ -20,17 +20,17 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
         logits = linear(features) + CIN(e) w + b + MLP(vec e),   e = encoder(features)
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        cin_units: number of maps after each step of the `CompressedInteraction`. Default: (16, 16).
-        hidden_units: widths of the MLP; empty leaves it out. Default: (400, 400, 400).
-        activation: elementwise function of the MLP, or a layer. Default: "relu".
-        normalization: norm before each activation, see `MLP`. Default: None.
-        dropout: rate after each activation. Default: 0.
-        embeddings_regularizer: regularizer of the embeddings and of the linear term's weights, see
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        cin_units: Number of maps after each step of the `CompressedInteraction`. Default: (16, 16).
+        hidden_units: Widths of the MLP; empty leaves it out. Default: (400, 400, 400).
+        activation: Elementwise function of the MLP, or a layer. Default: "relu".
+        normalization: Norm before each activation, see `MLP`. Default: None.
+        dropout: Rate after each activation. Default: 0.
+        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
             `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:

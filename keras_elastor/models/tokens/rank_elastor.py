@@ -32,23 +32,23 @@ class RankElastor(TokenModel):
     in the presets `rank_elastor_paper_criteo` and `rank_elastor_paper_avazu`.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        num_tokens: number of tokens T; must divide fields * embedding_dim. Default: the number of
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        num_tokens: Number of tokens T; must divide fields * embedding_dim. Default: the number of
             fields.
-        token_dim: width of a token D. Default: 2 * embedding_dim.
-        num_blocks: number of blocks L. Default: 1, or the length of a list of blocks.
-        hidden_units: widths after the gated units of each per-token network. Default:
+        token_dim: Width of a token D. Default: 2 * embedding_dim.
+        num_blocks: Number of blocks L. Default: 1, or the length of a list of blocks.
+        hidden_units: Widths after the gated units of each per-token network. Default:
             (token_dim,).
-        expansion: gated width over the unit's width. Default: 3.
-        tokenizer: a `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
+        expansion: Gated width over the unit's width. Default: 3.
+        tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
             decides `num_tokens` and `token_dim`.
-        block: a `MixerBlock` for the default one, repeated, or a list of blocks; it decides
+        block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `hidden_units` and `expansion`.
-        head: a layer from tokens to logits, for the default official head.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        head: A layer from tokens to logits, for the default official head.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -61,7 +61,7 @@ class RankElastor(TokenModel):
     (2, 1)
 
     Raises:
-        ValueError: an argument is given that a layer decides, or the shapes do not fit.
+        ValueError: If an argument is given that a layer decides, or the shapes do not fit.
 
     Reference: Li et al., Expand More, Shrink Less (KDD 2026, arXiv 2605.23191), section 3; official
     code github.com/vasile-paskardlgm/RankElastor.
@@ -124,11 +124,11 @@ def official_block(
     """RankElastor's block as in the official code.
 
     Args:
-        hidden_units: widths after the gated units.
-        expansion: gated width over the unit's width.
-        normalization: whether an RMS norm stands before each gated unit.
-        dropout: rate after each gated unit.
-        mixing: the mixing sublayer with its residual, for the default full mixing.
+        hidden_units: Widths after the gated units.
+        expansion: Gated width over the unit's width.
+        normalization: Whether an RMS norm stands before each gated unit.
+        dropout: Rate after each gated unit.
+        mixing: The mixing sublayer with its residual, for the default full mixing.
     """
     return MixerBlock(
         mixing=mixing or Residual(FullMixing(), pre_norm=RMSNorm(axis=(-2, -1))),

@@ -35,22 +35,22 @@ class RankMixer(TokenModel):
     in the presets `rank_mixer_100m` and `rank_mixer_1b`.
 
     Args:
-        schema: a `FeatureSchema`.
-        embedding_dim: width of each field's embedding. Default: 10.
-        num_tokens: number of tokens T; must divide fields * embedding_dim. Default: the number of
+        schema: A `FeatureSchema`.
+        embedding_dim: Width of each field's embedding. Default: 10.
+        num_tokens: Number of tokens T; must divide fields * embedding_dim. Default: the number of
             fields.
-        token_dim: width of a token D; T must divide it. Default: the smallest multiple of T that is
+        token_dim: Width of a token D; T must divide it. Default: the smallest multiple of T that is
             at least embedding_dim.
-        num_blocks: number of blocks L. Default: 2, or the length of a list of blocks.
-        hidden_units: hidden widths of each per-token network. Default: (4 * token_dim,).
-        tokenizer: a `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
+        num_blocks: Number of blocks L. Default: 2, or the length of a list of blocks.
+        hidden_units: Hidden widths of each per-token network. Default: (4 * token_dim,).
+        tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
             decides `num_tokens` and `token_dim`.
-        block: a `MixerBlock` for the default one, repeated, or a list of blocks; it decides
+        block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `hidden_units`.
-        head: a layer from tokens to logits, for the default official head.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer. Default: None, the global one.
+        head: A layer from tokens to logits, for the default official head.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -63,7 +63,7 @@ class RankMixer(TokenModel):
     (2, 1)
 
     Raises:
-        ValueError: an argument is given that a layer decides, or the shapes do not fit.
+        ValueError: If an argument is given that a layer decides, or the shapes do not fit.
 
     Reference: Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3; RankElastor's
     official code, experiments `*_base`.
@@ -128,10 +128,10 @@ def official_block(
     """RankMixer's block as in the baseline of RankElastor's official code.
 
     Args:
-        hidden_units: hidden widths of the per-token network.
-        activation: elementwise function of the per-token network.
-        normalization: whether an RMS norm stands before each activation.
-        dropout: rate after each activation.
+        hidden_units: Hidden widths of the per-token network.
+        activation: Elementwise function of the per-token network.
+        normalization: Whether an RMS norm stands before each activation.
+        dropout: Rate after each activation.
     """
     return MixerBlock(
         mixing=block_transpose(),
@@ -144,7 +144,7 @@ def published_block(hidden_units: Sequence[int]) -> MixerBlock:
     """RankMixer's block as published, a norm after each sublayer's sum.
 
     Args:
-        hidden_units: hidden widths of the per-token network.
+        hidden_units: Hidden widths of the per-token network.
     """
     return MixerBlock(
         mixing=block_transpose(),

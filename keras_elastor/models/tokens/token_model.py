@@ -18,17 +18,17 @@ class TokenModel(RankingModel):
     The layers given are templates: the model holds clones of them.
 
     Args:
-        schema: the schema of the inputs.
-        embedding_dim: width of each field's embedding.
-        tokenizer: layer from field embeddings to tokens.
-        blocks: the blocks, first to last.
-        head: layer from tokens to logits; its `units` must be the schema's number of tasks.
+        schema: The schema of the inputs.
+        embedding_dim: Width of each field's embedding.
+        tokenizer: Layer from field embeddings to tokens.
+        blocks: The blocks, first to last.
+        head: Layer from tokens to logits; its `units` must be the schema's number of tasks.
             None is the official head: all tokens side by side, one hidden ReLU layer of
             2 * tokens * token_dim, one linear map.
-        embeddings_regularizer: regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: how a history becomes one embedding, see `FeatureEncoder`.
-        dtype: dtype policy of every layer; None leaves each layer its own.
-        config: the subclass's constructor arguments but `name` and `trainable`.
+        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        dtype: Dtype policy of every layer; None leaves each layer its own.
+        config: The subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
     """
 
@@ -76,7 +76,7 @@ def repeat_block(block: Any, num_blocks: int | None, default_num_blocks: int) ->
     """The blocks of a model: one template `num_blocks` times, or a list as it is.
 
     Raises:
-        ValueError: `num_blocks` is below 1 or contradicts the list.
+        ValueError: If `num_blocks` is below 1 or contradicts the list.
     """
     if isinstance(block, MixerBlock):
         count = default_num_blocks if num_blocks is None else num_blocks
