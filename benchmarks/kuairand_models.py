@@ -117,12 +117,14 @@ def main() -> None:
     import keras
 
     import keras_elastor as ke
+    from keras_elastor.models.registry import find_model
 
     log = options.results.with_suffix(".jsonl")
     runs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     data = ke.datasets.kuairand_pure(options.data_dir)
+    names = [find_model(name).model.__name__ for name in ke.models.list_models()]
     for seed in options.seeds:
-        for name in options.models or ke.models.list_models():
+        for name in options.models or names:
             if any(run["model"] == name and run["seed"] == seed for run in runs):
                 continue
             runs.append(train(name, seed, data))

@@ -38,7 +38,7 @@ def test_adding_a_model(page_of_a_model, tmp_path):
     with contextlib.redirect_stdout(output):
         exec(compile(usage, "adding_a_model.md", "exec"), names)
     assert output.getvalue() == "(3, 1)\n"
-    assert "PNN" in ke.models.list_models()
+    assert "pnn" in ke.models.list_models()
     run_model_test(
         lambda **kwargs: ke.models.create(
             "pnn", SCHEMA, embedding_dim=4, hidden_units=(8,), **kwargs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -35,10 +36,23 @@ _MODELS: dict[str, Any] = {}
 _PRESETS: dict[str, Preset] = {}
 
 
-def register_model(model: Any) -> Any:
-    """Class decorator: the model can be saved, loaded and listed; see `docs/adding_a_model.md`."""
-    _MODELS[model.__name__] = model
-    return register(model)
+def register_model(name: str) -> Callable[[Any], Any]:
+    """Class decorator: the model can be made by this name, saved, loaded and listed.
+
+    See `docs/adding_a_model.md`. A name that another class has is taken over with a warning.
+
+    Args:
+        name: The model's name in snake case, such as `"dcn_v2"`, which also begins the names of
+            its presets.
+    """
+
+    def decorate(model: Any) -> Any:
+        _warn_if_taken("model", name, _MODELS)
+        _MODELS[name] = model
+        model.presets = {}
+        return register(model)
+
+    return decorate
 
 
 def register_preset(
@@ -49,25 +63,62 @@ def register_preset(
     batch_size: int | None = None,
     published: Mapping[str, float] | None = None,
 ) -> None:
-    """Make a preset known under its name; the arguments are those of `Preset`."""
+    """Make a preset known under its name, which is then in `model.presets`, too.
+
+    The arguments are those of `Preset`. A name that another preset has is taken over with a
+    warning.
+    """
+    _warn_if_taken("preset", name, _PRESETS)
     _PRESETS[name] = Preset(model, arguments, reference, batch_size, published or {})
+    model.presets[name] = _PRESETS[name]
+
+
+def _warn_if_taken(kind: str, name: str, names: Iterable[str]) -> None:
+    if name in names:
+        warnings.warn(
+            f"There is a {kind} named '{name}' already; from now on the name means the new one. "
+            "Choose another name to keep both",
+            stacklevel=3,
+        )
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the model classes that match a pattern such as `"*Mixer*"`, any case."""
+    """Names of the models that match a pattern, any case.
+
+    Args:
+        pattern: Shell pattern of the names. Default: "*", all.
+
+    Returns:
+        The sorted names that `create` takes and that the names of presets begin with.
+
+    Example:
+
+    >>> ke.models.list_models("rank*")
+    ['rank_elastor', 'rank_mixer']
+    """
     return _matching(_MODELS, pattern)
 
 
 def list_presets(pattern: str = "*") -> list[str]:
-    """Names of the presets that match a pattern such as `"*criteo*"`, any case."""
+    """Names of the presets that match a pattern, any case.
+
+    Args:
+        pattern: Shell pattern of the names. Default: "*", all.
+
+    Example:
+
+    >>> ke.models.list_presets("dcn_v2_criteo*")
+    ['dcn_v2_criteo_x1', 'dcn_v2_criteo_x4']
+    """
     return _matching(_PRESETS, pattern)
 
 
 def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
-    """A model by the name of its class or of a preset.
+    """A model by its name or by the name of a preset.
 
     Args:
-        name: One of `list_models()` or `list_presets()`, any case, with or without underscores.
+        name: One of `list_models()` or `list_presets()`. Case and underscores do not matter, so
+            that names of classes, such as `"DCNv2"`, are accepted, too.
         schema: A `FeatureSchema`.
         overrides: Constructor arguments; they replace those of a preset.
 
@@ -83,7 +134,7 @@ def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
     found = find_model(name)
     if found is not None:
         return found.model(schema, **{**found.arguments(), **overrides})
-    nearest = difflib.get_close_matches(str(name), [*_MODELS, *_PRESETS], n=3, cutoff=0.0)
+    nearest = difflib.get_close_matches(str(name).lower(), [*_MODELS, *_PRESETS], n=3, cutoff=0.0)
     raise ValueError(
         f"Expected the name of a model or a preset, such as {', '.join(nearest)}; "
         "ke.models.list_models() and ke.models.list_presets() list all. "
@@ -119,7 +170,7 @@ def get_preset(name: str) -> Preset:
         ValueError: If there is none; the message names the nearest ones.
     """
     if name not in _PRESETS:
-        nearest = difflib.get_close_matches(str(name), _PRESETS, n=3, cutoff=0.0)
+        nearest = difflib.get_close_matches(str(name).lower(), _PRESETS, n=3, cutoff=0.0)
         raise ValueError(
             f"Expected the name of a preset, such as {', '.join(nearest)}; "
             f"ke.models.list_presets() lists all. Received: {name!r}"

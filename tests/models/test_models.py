@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.models import registry
+from keras_elastor.models.registry import find_model
 from tests.assertions import raises_value_error
 from tests.backends import call
 from tests.checks import random_batch, run_model_test
@@ -66,7 +68,7 @@ def avazu_schema():
 
 
 def test_every_registered_model_is_tested():
-    assert set(ke.models.list_models()) == set(SMALL)
+    assert {find_model(name).model.__name__ for name in ke.models.list_models()} == set(SMALL)
 
 
 @pytest.mark.usefixtures("drawn_by_numpy")
@@ -215,3 +217,20 @@ def test_weights_of_one_seed_are_equal():
 
     for first, second in zip(weights(), weights(), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_a_model_knows_its_presets():
+    presets = ke.models.DCNv2.presets
+    assert sorted(presets) == ke.models.list_presets("dcn_v2_*")
+    assert presets["dcn_v2_criteo_x1"] is ke.models.get_preset("dcn_v2_criteo_x1")
+    assert not set(ke.models.DNN.presets) & set(presets)
+
+
+def test_registering_a_name_twice_warns(monkeypatch):
+    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
+    monkeypatch.setattr(registry, "_PRESETS", dict(registry._PRESETS))
+    with pytest.warns(UserWarning, match="model named 'dnn' already"):
+        ke.models.register_model("dnn")(type("Other", (ke.models.DNN,), {}))
+    assert registry.find_model("dnn").model.__name__ == "Other"
+    with pytest.warns(UserWarning, match="preset named 'dnn_criteo_x1' already"):
+        ke.models.register_preset("dnn_criteo_x1", registry.find_model("dnn").model, dict, "here")

@@ -3,7 +3,7 @@ import json
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.training import RunConfig
+from keras_elastor.runs import RunConfig
 from tests.assertions import raises_value_error
 from tests.runs.runs import make_config, make_config_with_layers
 

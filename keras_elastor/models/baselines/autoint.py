@@ -13,7 +13,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("autoint")
 class AutoInt(RankingModel):
     """Fields that attend to each other; with a deep network beside them, AutoInt+.
 

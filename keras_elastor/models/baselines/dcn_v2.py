@@ -13,7 +13,7 @@ from keras_elastor.utils.saving import clone_layer, serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("dcn_v2")
 class DCNv2(CrossModel):
     """Deep & cross network, version 2.
 

@@ -14,7 +14,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("din")
 class DIN(RankingModel):
     """Deep interest network: a deep network over embeddings and attended histories.
 

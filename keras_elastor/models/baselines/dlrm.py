@@ -16,7 +16,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("dlrm")
 class DLRM(RankingModel):
     """Deep learning recommendation model.
 

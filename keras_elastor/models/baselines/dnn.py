@@ -13,7 +13,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("dnn")
 class DNN(RankingModel):
     """Multi-layer perceptron over the concatenated embeddings.
 

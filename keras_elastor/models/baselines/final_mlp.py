@@ -15,7 +15,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("final_mlp")
 class FinalMLP(RankingModel):
     """Two MLPs, each on the features that its own context selects, fused by a bilinear form.
 

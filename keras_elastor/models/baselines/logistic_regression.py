@@ -12,7 +12,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import RegularizerLike
 
 
-@register_model
+@register_model("logistic_regression")
 class LogisticRegression(RankingModel):
     """One weight per feature value.
 

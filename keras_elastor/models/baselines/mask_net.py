@@ -15,7 +15,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("mask_net")
 class MaskNet(RankingModel):
     """Blocks that multiply their input by a mask of the embeddings, one after another or abreast.
 

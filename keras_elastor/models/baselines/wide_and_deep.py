@@ -13,7 +13,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("wide_and_deep")
 class WideAndDeep(RankingModel):
     """A linear term that memorizes beside a deep network that generalizes.
 

@@ -13,7 +13,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RegularizerLike
 
 
-@register_model
+@register_model("xdeepfm")
 class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
     """Vector-wise interactions beside a deep network.
 

@@ -20,7 +20,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import RegularizerLike
 
 
-@register_model
+@register_model("rank_elastor")
 class RankElastor(TokenModel):
     """RankElastor (Li et al., KDD 2026): "expand more, shrink less".
 

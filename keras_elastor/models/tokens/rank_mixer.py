@@ -22,7 +22,7 @@ from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import RegularizerLike
 
 
-@register_model
+@register_model("rank_mixer")
 class RankMixer(TokenModel):
     """RankMixer (Zhu et al., CIKM 2025).
 
