@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BACKENDS := jax torch tensorflow
+# What touches no backend runs on one of them only.
+BACKEND_FREE_ON := torch
 # Two test processes, one thread each: the suite is many small compilations.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2
 
@@ -17,7 +19,7 @@ quickstart: $(INSTALLED)
 test: $(BACKENDS:%=test-%)
 
 $(BACKENDS:%=test-%): test-%: $(INSTALLED)
-	KERAS_BACKEND=$* $(PYTEST)
+	KERAS_BACKEND=$* $(PYTEST) $(if $(filter $(BACKEND_FREE_ON),$*),,-m "not slow and not backend_free")
 
 test-slow: $(INSTALLED)
 	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(PYTEST) -m slow || exit 1; done

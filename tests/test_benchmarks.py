@@ -4,8 +4,11 @@ import importlib.util
 import pathlib
 
 import numpy as np
+import pytest
 
 import keras_elastor as ke
+
+pytestmark = pytest.mark.backend_free
 
 BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
 

@@ -1,10 +1,8 @@
 """The package as a whole: what importing it needs, and that its documentation runs."""
 
-import ast
 import doctest
 import importlib
 import os
-import pathlib
 import pkgutil
 import subprocess
 import sys
@@ -15,7 +13,6 @@ import pytest
 
 import keras_elastor as ke
 
-ROOT = pathlib.Path(ke.__file__).parent
 OPTIONAL = {
     "apache_beam",
     "jax",
@@ -34,27 +31,6 @@ OPTIONAL = {
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(ke.__path__, prefix="keras_elastor.")
 )
-
-
-def module_level_imports(tree):
-    """Modules that importing a file imports, also inside `if` and `try`."""
-    for node in tree.body:
-        parts = ast.walk(node) if isinstance(node, ast.If | ast.Try) else [node]
-        for part in parts:
-            if isinstance(part, ast.Import):
-                yield from (alias.name for alias in part.names)
-            elif isinstance(part, ast.ImportFrom):
-                yield part.module
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.stem)
-def test_imports_nothing_optional_and_nothing_private(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert not {name.split(".")[0] for name in module_level_imports(tree)} & OPTIONAL
-    for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not any(name.startswith("keras.src") for name in names)
 
 
 # In a fresh process every optional package but the backend is hidden, as if it was not installed.

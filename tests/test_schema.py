@@ -7,6 +7,8 @@ import pytest
 import keras_elastor as ke
 from tests.assertions import raises_value_error
 
+pytestmark = pytest.mark.backend_free
+
 
 def make_schema():
     return ke.FeatureSchema(

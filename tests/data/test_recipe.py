@@ -5,6 +5,8 @@ import pytest
 import keras_elastor as ke
 from tests.assertions import raises_value_error
 
+pytestmark = pytest.mark.backend_free
+
 Recipe, Vocabulary = ke.data.Recipe, ke.data.Vocabulary
 Categorical, History, Number = (
     ke.data.CategoricalColumn,

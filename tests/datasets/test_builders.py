@@ -21,6 +21,7 @@ from tests.datasets.kuairand_files import impression, user, video, write_files
 tfds = pytest.importorskip("tensorflow_datasets")
 # Both are of TensorFlow Datasets itself.
 pytestmark = [
+    pytest.mark.backend_free,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

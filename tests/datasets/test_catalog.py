@@ -11,6 +11,8 @@ from keras_elastor.datasets.criteo import criteo_x4_recipe
 from tests.assertions import raises_value_error
 from tests.data.raw_files import read
 
+pytestmark = pytest.mark.backend_free
+
 NAMES = ke.datasets.list_datasets()
 FIELDS = {
     "criteo_x1": 39,

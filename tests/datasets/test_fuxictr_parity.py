@@ -16,6 +16,8 @@ import pytest
 import keras_elastor as ke
 from tests.data.raw_files import read
 
+pytestmark = pytest.mark.backend_free
+
 GOLDEN = json.loads(
     (pathlib.Path(__file__).parents[1] / "golden" / "fuxictr_columns.json").read_text()
 )

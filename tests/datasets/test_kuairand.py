@@ -21,6 +21,8 @@ from tests.datasets.kuairand_files import (
     write_files,
 )
 
+pytestmark = pytest.mark.backend_free
+
 HISTORY = "user_history_before_20220425.parquet"
 # Users 1 and 2 are known from training, 3 only later; video 13 likewise.
 ROWS = [

@@ -13,6 +13,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 import keras_elastor as ke
 from tests.assertions import raises_value_error
 
+pytestmark = pytest.mark.backend_free
+
 
 def impressions(rows, rate, seed=0):
     """Labels and well-spread logits of a given click rate."""

@@ -11,6 +11,8 @@ from keras_elastor.metrics import exact_accumulators
 from keras_elastor.metrics.exact_accumulators import BlockSum, GroupCodes, GrowingArray, PairStream
 from tests.metrics.test_exact import impressions
 
+pytestmark = pytest.mark.backend_free
+
 
 def fill(pairs, labels, scores, weights=None, groups=None, batch_size=777):
     codes = GroupCodes()

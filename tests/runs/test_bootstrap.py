@@ -5,6 +5,8 @@ import keras_elastor as ke
 from keras_elastor.runs.bootstrap import _Scores, paired_differences
 from tests.metrics.test_exact import impressions
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_resampled_metrics_equal_those_of_repeated_rows():
     labels, logits = impressions(500, 0.3)

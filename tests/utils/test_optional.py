@@ -4,6 +4,8 @@ import pytest
 
 from keras_elastor.utils.optional import import_optional
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_returns_an_installed_module():
     assert import_optional("math", extra="data") is math

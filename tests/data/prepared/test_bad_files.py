@@ -18,6 +18,8 @@ from keras_elastor.data.prepared.folder_lock import locked
 from tests.assertions import raises_value_error
 from tests.data.raw_files import RECIPE, make_rows, read
 
+pytestmark = pytest.mark.backend_free
+
 ROWS = make_rows(60)
 GOOD = ROWS.write_csv(quote_style="never").encode()
 # Without the time of day, which would give every test process other names of tests.

@@ -20,6 +20,8 @@ from keras_elastor.data.prepared.manifest import load_encoder
 from tests.assertions import raises_value_error
 from tests.data.raw_files import RECIPE, make_rows, read, write_csv
 
+pytestmark = pytest.mark.backend_free
+
 TRAIN, TEST = make_rows(3000), make_rows(700, seed=1)
 SMALL_SEGMENTS = 10_000
 WORKERS = 5

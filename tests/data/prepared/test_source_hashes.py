@@ -7,6 +7,8 @@ import pytest
 from keras_elastor.data.prepared import source_hashes
 from keras_elastor.data.prepared.source_hashes import SourceHashes
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_hashes_are_those_of_the_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(source_hashes, "_PIECE_BYTES", 10)

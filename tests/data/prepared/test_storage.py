@@ -9,6 +9,8 @@ from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.manifest import load_encoder
 from tests.data.raw_files import RECIPE, make_rows, read, write_csv
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.fixture
 def address():

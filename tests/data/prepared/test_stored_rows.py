@@ -6,6 +6,8 @@ from keras_elastor.data.prepared.stored_rows import Place, load_place, load_rows
 from keras_elastor.data.reading.typed_rows import type_rows
 from tests.data.raw_files import RECIPE, make_rows
 
+pytestmark = pytest.mark.backend_free
+
 PLACE = Place(source=1, end=2**40, next_row=7, progress=9, rejected=2)
 
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from keras_elastor.data.reading.short_text import read_keys, to_dictionary, to_keys, to_text
 
+pytestmark = pytest.mark.backend_free
+
 FIELD = st.text(st.characters(exclude_characters="\0\n,", codec="utf-8"), max_size=8)
 
 

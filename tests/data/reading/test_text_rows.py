@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from keras_elastor.data.reading.text_rows import parse_lines
 
+pytestmark = pytest.mark.backend_free
+
 COLUMNS = ["x", "y"]
 
 

@@ -8,6 +8,8 @@ import keras_elastor as ke
 from keras_elastor.data.reading.typed_rows import parse_expression, type_rows
 from tests.assertions import raises_value_error
 
+pytestmark = pytest.mark.backend_free
+
 Categorical, History, Number = (
     ke.data.CategoricalColumn,
     ke.data.SequenceColumn,

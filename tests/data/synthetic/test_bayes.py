@@ -6,6 +6,8 @@ import pytest
 from keras_elastor.data.synthetic.bayes import bayes_optimum
 from tests.assertions import raises_value_error
 
+pytestmark = pytest.mark.backend_free
+
 # Few different values, so that there are ties.
 probabilities = st.lists(
     st.sampled_from([0.01, 0.1, 0.5, 0.51]) | st.floats(0.001, 0.999), min_size=2, max_size=40

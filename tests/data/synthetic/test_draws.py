@@ -3,6 +3,8 @@ import pytest
 
 from keras_elastor.data.synthetic.draws import Draws
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_a_name_always_gives_the_same_numbers():
     np.testing.assert_array_equal(Draws(3, 1, 4).uniform(2, 3), Draws(3, 1, 4).uniform(2, 3))

@@ -9,6 +9,8 @@ import keras_elastor as ke
 from keras_elastor.data.vocabularies import encoding
 from keras_elastor.data.vocabularies.encoding import VocabularyCounter
 
+pytestmark = pytest.mark.backend_free
+
 
 def known(parts, dtype):
     """The vocabulary of values that arrive in parts."""

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import keras_elastor as ke
 from tests.assertions import raises_value_error
 
+pytestmark = pytest.mark.backend_free
+
 Vocabulary = ke.data.Vocabulary
 COLORS = pl.Series("color", ["red", "blue", "red", None, "green", "blue", "red", "black"])
 
