@@ -74,6 +74,7 @@ def test_the_block():
     assert names["block"](np.ones((2, 4, 8), "float32")).shape == (2, 4, 8)
 
 
+@pytest.mark.backend_free
 def test_the_map_names_what_exists():
     for path in re.findall(r"^\| `([^`]+)`", README.split("## Map")[1], flags=re.MULTILINE):
         assert (ROOT / path).exists(), path
@@ -85,6 +86,7 @@ def table_of_models():
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
 
 
+@pytest.mark.backend_free
 def test_the_table_of_models_says_what_was_measured():
     log = ROOT / "results" / "kuairand_models.jsonl"
     runs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -99,6 +101,7 @@ def test_the_table_of_models_says_what_was_measured():
         assert auc == f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("without_drawing")
 def test_the_table_of_models_has_the_sizes_of_the_presets():
     for name, (_, preset, *_) in table_of_models().items():

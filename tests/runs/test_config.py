@@ -7,6 +7,8 @@ from keras_elastor.runs import RunConfig
 from tests.assertions import raises_value_error
 from tests.runs.runs import make_config, make_config_with_layers
 
+pytestmark = pytest.mark.backend_free
+
 VALUES = {
     "dataset": {"name": "synthetic", "arguments": {"train_rows": 100}},
     "model": {"name": "dnn", "arguments": {"hidden_units": [8]}},
