@@ -32,7 +32,9 @@ def build_model(name: str, schema: Any) -> Any:
     import keras_elastor as ke
 
     fields = len(schema.features)
-    arguments: dict[str, Any] = {"embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2)}
+    arguments: dict[str, Any] = {
+        "encoder": {"embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2)}
+    }
     if name != "LogisticRegression":
         arguments["embedding_dim"] = 10
     # One token per field, by an affine map of its own.

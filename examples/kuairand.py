@@ -97,7 +97,7 @@ def build_model(name: str, schema: Any) -> Any:
 
     import keras_elastor as ke
 
-    arguments = {"embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2)}
+    arguments = {"encoder": {"embeddings_regularizer": keras.regularizers.L2(EMBEDDINGS_L2)}}
     if name != "logistic_regression":
         arguments["embedding_dim"] = EMBEDDING_DIM
     # One token per field, by an affine map of its own.

@@ -92,7 +92,7 @@ def run(
     keras.utils.set_random_seed(options.seed)
     common = {
         "embedding_dim": embedding_dim,
-        "embeddings_regularizer": keras.regularizers.L2(embeddings_l2),
+        "encoder": {"embeddings_regularizer": keras.regularizers.L2(embeddings_l2)},
     }
     if options.model == "rank_elastor":
         tokenizer = ke.layers.SliceTokenizer(len(manifest.schema.features), embedding_dim)

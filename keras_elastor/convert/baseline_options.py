@@ -110,7 +110,7 @@ def _shared(options: Options, activation: str) -> dict[str, Any]:
         "activation": _activation(options, activation),
         "normalization": "batch" if options.get("batch_norm") else None,
         "dropout": float(_one_for_all(options, "net_dropout", 0.0)),
-        "embeddings_regularizer": embeddings_regularizer_of(options),
+        "encoder": {"embeddings_regularizer": embeddings_regularizer_of(options)},
     }
 
 

@@ -238,7 +238,7 @@ def _uni_mixer(options: Options) -> Any:
         ),
         block=blocks,
         head=_head(options.get("pred_head", "noparam_mean"), num_tokens * token_dim),
-        embeddings_regularizer=embeddings_regularizer_of(options),
+        encoder={"embeddings_regularizer": embeddings_regularizer_of(options)},
     )
 
 

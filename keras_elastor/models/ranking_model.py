@@ -11,10 +11,11 @@ import keras
 from keras_elastor.keras_compat.optimizer_state import build_optimizer
 from keras_elastor.keras_compat.recovery import surviving_weights
 from keras_elastor.layers import FeatureEncoder
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
 from keras_elastor.models.registry import get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import deserialize
-from keras_elastor.utils.types import Config, RegularizerLike, Tensor
+from keras_elastor.utils.types import Config, Tensor
 from keras_elastor.validation.rules import PREFIX, check_names, feature_rule
 from keras_elastor.validation.validation import guard, readable_errors
 
@@ -49,34 +50,29 @@ def select_features(schema: FeatureSchema, names: Iterable[str]) -> FeatureSchem
 
 def encode(
     schema: FeatureSchema,
-    embedding_dim: int,
-    embeddings_regularizer: RegularizerLike,
-    history_pooling: Any,
-    dtype: Any,
-    joint_histories: Iterable[Iterable[str]] = (),
+    encoder: EncoderLike = None,
+    dtype: Any = None,
+    embedding_dim: int | None = None,
 ) -> tuple[dict[str, Any], Tensor]:
     """The inputs of a schema and their embeddings, `(batch, fields, embedding_dim)`.
 
-    The arguments are those of `FeatureEncoder`; its name in the model is "encoder".
+    Args:
+        schema: A `FeatureSchema`.
+        encoder: A `FeatureEncoder` without schema, or a dict of its arguments; its name in the
+            model is "encoder". Default: None, its defaults.
+        dtype: Dtype policy of the encoder. Default: None, the global one.
+        embedding_dim: Width of each field's embedding, where `encoder` does not say it.
 
     Example:
 
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
-    >>> inputs, embeddings = ke.models.encode(schema, 8, None, None, None)
+    >>> inputs, embeddings = ke.models.encode(schema, {"embedding_dim": 8})
     >>> embeddings.shape
     (None, 2, 8)
     """
     inputs = make_inputs(schema)
-    encoder = FeatureEncoder(
-        schema,
-        embedding_dim,
-        embeddings_regularizer=embeddings_regularizer,
-        history_pooling=history_pooling,
-        joint_histories=joint_histories,
-        dtype=dtype,
-        name="encoder",
-    )
-    return inputs, encoder(inputs)
+    template = encoder_template(encoder, embedding_dim)
+    return inputs, with_schema(template, schema, dtype)(inputs)
 
 
 class RankingModel(keras.Model):
@@ -243,7 +239,7 @@ class RankingModel(keras.Model):
                 f"Preset '{name}' is a {preset.model.__name__}: call "
                 f"ke.models.{preset.model.__name__}.from_preset('{name}', schema=schema)"
             )
-        model: Self = preset.model(schema, **{**preset.arguments(), **overrides})
+        model: Self = preset.make(schema, **overrides)
         return model
 
     @classmethod

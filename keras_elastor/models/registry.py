@@ -31,6 +31,20 @@ class Preset:
     batch_size: int | None = None
     published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
+    def make(self, schema: FeatureSchema, **overrides: Any) -> Any:
+        """The model of the experiment.
+
+        Args:
+            schema: A `FeatureSchema`.
+            overrides: Constructor arguments that replace the preset's. Settings of the `encoder`
+                replace one by one, so that the others stay.
+        """
+        arguments = self.arguments()
+        usual, given = arguments.get("encoder"), overrides.get("encoder")
+        if isinstance(usual, Mapping) and isinstance(given, Mapping):
+            overrides = {**overrides, "encoder": {**usual, **given}}
+        return self.model(schema, **{**arguments, **overrides})
+
 
 _MODELS: dict[str, Any] = {}
 _PRESETS: dict[str, Preset] = {}
@@ -133,7 +147,7 @@ def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
     """
     found = find_model(name)
     if found is not None:
-        return found.model(schema, **{**found.arguments(), **overrides})
+        return found.make(schema, **overrides)
     nearest = difflib.get_close_matches(str(name).lower(), [*_MODELS, *_PRESETS], n=3, cutoff=0.0)
     raise ValueError(
         f"Expected the name of a model or a preset, such as {', '.join(nearest)}; "

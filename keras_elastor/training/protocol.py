@@ -68,7 +68,9 @@ class FuxiCTRProtocol:
     >>> protocol = ke.training.FuxiCTRProtocol(embedding_regularizer=1e-3, patience=1)
     >>> schema = ke.FeatureSchema([ke.Categorical("item", 20), ke.Numeric("price")])
     >>> model = ke.models.DNN(
-    ...     schema, hidden_units=[8], embeddings_regularizer=protocol.embeddings_regularizer
+    ...     schema,
+    ...     hidden_units=[8],
+    ...     encoder={"embeddings_regularizer": protocol.embeddings_regularizer},
     ... )
     >>> protocol.compile(model)
     >>> features = {"item": np.arange(20), "price": np.linspace(-1, 1, 20)}
@@ -175,7 +177,7 @@ class FuxiCTRProtocol:
             raise ValueError(
                 f"The protocol has embedding_regularizer={self.embedding_regularizer}, but the "
                 f"model was made with embeddings_regularizer={received}. Make it with "
-                "embeddings_regularizer=protocol.embeddings_regularizer"
+                "encoder={'embeddings_regularizer': protocol.embeddings_regularizer}"
             )
 
     def callback(self, validation_data: Any, batch_size: int = 4096) -> EvaluationCallback:

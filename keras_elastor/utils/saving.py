@@ -21,6 +21,8 @@ def serialize(value: Any) -> Any:
     """A layer, a list of layers or None as plain values."""
     if isinstance(value, list | tuple):
         return [serialize(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: serialize(item) for name, item in value.items()}
     return keras.saving.serialize_keras_object(value)
 
 
@@ -33,14 +35,12 @@ def serialize_arguments(scope: Mapping[str, Any]) -> Config:
     Example:
 
     >>> ke.models.serialize_arguments({"self": None, "units": 3, "dtype": "float32"})
-    {'units': 3, 'embeddings_regularizer': None, 'dtype': 'float32'}
+    {'units': 3, 'dtype': 'float32'}
     """
     arguments = {name: scope[name] for name in scope if name not in _NO_ARGUMENTS}
-    regularizer = keras.regularizers.get(arguments.pop("embeddings_regularizer", None))
     dtype = arguments.pop("dtype", None)
     return {
         **{name: serialize(value) for name, value in arguments.items()},
-        "embeddings_regularizer": serialize(regularizer),
         "dtype": None if dtype is None else keras.dtype_policies.get(dtype).name,
     }
 
@@ -49,8 +49,10 @@ def deserialize(config: Any) -> Any:
     """What `serialize` made plain; objects that are no config pass through."""
     if isinstance(config, list | tuple):
         return [deserialize(item) for item in config]
-    if isinstance(config, dict) and "class_name" in config:
-        return keras.saving.deserialize_keras_object(config)
+    if isinstance(config, dict):
+        if "class_name" in config:
+            return keras.saving.deserialize_keras_object(config)
+        return {name: deserialize(value) for name, value in config.items()}
     return config
 
 

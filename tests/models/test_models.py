@@ -234,3 +234,36 @@ def test_registering_a_name_twice_warns(monkeypatch):
     assert registry.find_model("dnn").model.__name__ == "Other"
     with pytest.warns(UserWarning, match="preset named 'dnn_criteo_x1' already"):
         ke.models.register_preset("dnn_criteo_x1", registry.find_model("dnn").model, dict, "here")
+
+
+def test_an_encoder_is_settings_or_a_template():
+    regularizer = keras.regularizers.L2(0.5)
+    initializer = keras.initializers.RandomNormal(stddev=0.3)
+    settings = {"embeddings_regularizer": regularizer, "numeric_initializer": initializer}
+    by_settings = make("DNN", encoder=settings, embedding_dim=6)
+    template = ke.layers.FeatureEncoder(embedding_dim=6, **settings)
+    by_template = make("DNN", encoder=template, embedding_dim=None)
+    for model in (by_settings, by_template):
+        for made in (model, type(model).from_config(model.get_config())):
+            encoder = made.get_layer("encoder")
+            assert encoder.embedding_dim == 6
+            assert float(encoder.embeddings_regularizer.l2) == 0.5
+            assert encoder.numeric_initializer.stddev == 0.3
+    assert template.schema is None and not template.built
+    with raises_value_error("encoder", "embedding_dim", "6", "7"):
+        make("DNN", encoder=template, embedding_dim=7)
+    with raises_value_error("encoder", "'embeding_dim'", "embedding_dim"):
+        make("DNN", encoder={"embeding_dim": 7})
+    with raises_value_error("without schema", "item"):
+        make("DNN", encoder=ke.layers.FeatureEncoder(SCHEMA))
+    with raises_value_error("encoder=3"):
+        make("DNN", encoder=3)
+
+
+def test_settings_of_a_preset_s_encoder_are_replaced_one_by_one():
+    schema = ke.FeatureSchema([ke.Categorical("item", 5)])
+    pooling = ke.layers.SumPooling()
+    model = ke.models.create("dnn_criteo_x4", schema, encoder={"history_pooling": pooling})
+    encoder = model.get_layer("encoder")
+    assert float(encoder.embeddings_regularizer.l2) == 5e-6
+    assert "SumPooling" in str(encoder.history_pooling)

@@ -29,7 +29,7 @@ def make_model(protocol, **arguments):
         make_schema(),
         embedding_dim=4,
         hidden_units=[8],
-        embeddings_regularizer=protocol.embeddings_regularizer,
+        encoder={"embeddings_regularizer": protocol.embeddings_regularizer},
         **arguments,
     )
     protocol.compile(model)
@@ -173,7 +173,9 @@ class TestCompile:
 
     def test_another_regularizer_is_refused(self):
         protocol = ke.training.FuxiCTRProtocol(embedding_regularizer=1e-3)
-        model = ke.models.DNN(make_schema(), embeddings_regularizer=keras.regularizers.L2(1e-3))
+        model = ke.models.DNN(
+            make_schema(), encoder={"embeddings_regularizer": keras.regularizers.L2(1e-3)}
+        )
         with raises_value_error("embedding_regularizer=0.001", "protocol.embeddings_regularizer"):
             protocol.compile(model)
 

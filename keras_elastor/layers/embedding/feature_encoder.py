@@ -33,7 +33,8 @@ class FeatureEncoder(keras.layers.Layer):
     All tables are one `EmbeddingTable`, read by one gather. An id outside its vocabulary gives NaN.
 
     Args:
-        schema: A `FeatureSchema`.
+        schema: A `FeatureSchema`. Default: None, which makes a template for the argument `encoder`
+            of a model.
         embedding_dim: Width of every field's embedding. Default: 10.
         embeddings_initializer: Initializer of the tables' rows. Default: None, normal with standard
             deviation 1e-4 and zero padding rows, as in FuxiCTR.
@@ -70,7 +71,7 @@ class FeatureEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        schema: FeatureSchema,
+        schema: FeatureSchema | None = None,
         embedding_dim: int = 10,
         embeddings_initializer: InitializerLike = None,
         numeric_initializer: InitializerLike = None,
@@ -81,23 +82,21 @@ class FeatureEncoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         require_positive(self, embedding_dim=embedding_dim)
-        self.schema = schema
+        self.schema: Any = schema
         self.embedding_dim = embedding_dim
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
-        if numeric_initializer is None:
-            stddev = (2 / (1 + embedding_dim)) ** 0.5
-            numeric_initializer = keras.initializers.RandomNormal(stddev=stddev)
         self.numeric_initializer = keras.initializers.get(numeric_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
-        self.history_pooling = serialize(self._check_pooling(history_pooling))
+        self._check_pooling(history_pooling)
+        self.history_pooling = serialize(history_pooling)
         self.joint_histories = tuple(tuple(group) for group in joint_histories)
         self._check_joint_histories()
         # Half precision would round large numbers and ids before they are looked at.
         self.autocast = False
 
-    def _check_pooling(self, pooling: Any) -> HistoryPooling:
+    def _check_pooling(self, pooling: Any) -> None:
         if pooling is None:
-            return MeanPooling()
+            return
         if not isinstance(pooling, HistoryPooling):
             raise ValueError(
                 f"{type(self).__name__}: expected `history_pooling` to be None or a layer such as "
@@ -113,9 +112,10 @@ class FeatureEncoder(keras.layers.Layer):
                         "with the candidate, so expected a Categorical feature that reads the same "
                         f"table, '{history.table_name}'. Received: no such feature"
                     )
-        return pooling
 
     def _check_joint_histories(self) -> None:
+        if self.schema is None:
+            return
         histories = {feature.name: feature for feature in self._features(Sequence)}
         seen: set[str] = set()
         for group in self.joint_histories:
@@ -143,10 +143,16 @@ class FeatureEncoder(keras.layers.Layer):
         return [[histories[name] for name in group] for group in (*self.joint_histories, *alone)]
 
     def _features(self, kind: type) -> list[Any]:
-        return [feature for feature in self.schema.features if isinstance(feature, kind)]
+        features = () if self.schema is None else self.schema.features
+        return [feature for feature in features if isinstance(feature, kind)]
 
     def build(self, input_shape: dict[str, Shape]) -> None:
         """Make the tables, the numeric vectors and the maps of pretrained vectors."""
+        if self.schema is None:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' has no schema: it is a template for the "
+                "argument `encoder` of a model. Give it one to call it"
+            )
         columns = [feature.table_name for feature in self._features(Categorical)]
         for feature in self._features(Sequence):
             columns += [feature.table_name] * feature.max_length
@@ -166,7 +172,7 @@ class FeatureEncoder(keras.layers.Layer):
             self.numeric_vectors = self.add_weight(
                 name="numeric_vectors",
                 shape=(len(numeric), self.embedding_dim),
-                initializer=self.numeric_initializer,
+                initializer=self.numeric_initializer or self._default_numeric_initializer(),
                 regularizer=self.embeddings_regularizer,
                 autocast=False,
             )
@@ -178,10 +184,13 @@ class FeatureEncoder(keras.layers.Layer):
         }
         self.built = True
 
+    def _default_numeric_initializer(self) -> Any:
+        return keras.initializers.RandomNormal(stddev=(2 / (1 + self.embedding_dim)) ** 0.5)
+
     def _make_pooling(self, group: list[Sequence]) -> Any:
         name = "_".join(history.name for history in group)
         pooling = clone_layer(
-            deserialize(self.history_pooling), f"{name}_pooling", self.dtype_policy
+            deserialize(self.history_pooling) or MeanPooling(), f"{name}_pooling", self.dtype_policy
         )
         width = len(group) * self.embedding_dim
         rows, row = (None, group[0].max_length, width), (None, width)
@@ -291,7 +300,7 @@ class FeatureEncoder(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: Config) -> FeatureEncoder:
         """Make the encoder from its config."""
-        nested = {name: deserialize(config[name]) for name in ("schema", "history_pooling")}
+        nested = {name: deserialize(config.get(name)) for name in ("schema", "history_pooling")}
         return cls(**{**config, **nested})
 
 

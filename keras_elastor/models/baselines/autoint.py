@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import InteractingAttention, LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("autoint")
@@ -22,7 +23,7 @@ class AutoInt(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_attention_layers: Number of attention layers L. Default: 3.
         attention_dim: Width of each attention layer, all heads together. Default: 40.
         num_heads: Number of heads; divides `attention_dim`. Default: 2.
@@ -34,9 +35,9 @@ class AutoInt(RankingModel):
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
         normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
         dropout: Rate on the attention weights and after each activation of the MLP. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
-            `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. The regularizer holds for the
+            linear term's weights, too. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -52,7 +53,7 @@ class AutoInt(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         num_attention_layers: int = 3,
         attention_dim: int = 40,
         num_heads: int = 2,
@@ -64,16 +65,14 @@ class AutoInt(RankingModel):
         activation: ActivationLike = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         tasks = schema.num_tasks
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         fields = embeddings
         for index in range(num_attention_layers):
@@ -104,7 +103,7 @@ class AutoInt(RankingModel):
             linear = LinearTerm(
                 schema,
                 tasks,
-                embeddings_regularizer=embeddings_regularizer,
+                embeddings_regularizer=encoder.embeddings_regularizer,
                 dtype=dtype,
                 name="linear",
             )

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
-from keras_elastor.layers import MLP, LowRankCrossMixture, PredictionHead
+from keras_elastor.layers import MLP, FeatureEncoder, LowRankCrossMixture, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, Config, RegularizerLike
+from keras_elastor.utils.types import ActivationLike, Config
 
 
 class CrossModel(RankingModel):
@@ -18,15 +18,13 @@ class CrossModel(RankingModel):
 
     Args:
         schema: The schema of the inputs.
-        embedding_dim: Width of each field's embedding.
         crossings: Layers on `[x_0, x]`, first to last, or one `LowRankCrossMixture`.
         parallel_units: Widths of the MLP beside the crossings; empty leaves it out.
         stacked_units: Widths of the MLP on the crossings; empty leaves it out.
         activation: Elementwise function of the MLPs, or a layer.
         normalization: Norm before each activation, see `MLP`.
         dropout: Rate after each activation.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: A `FeatureEncoder` without schema.
         dtype: Dtype policy of every layer; None is the global one.
         config: The subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
@@ -35,15 +33,13 @@ class CrossModel(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int,
         crossings: Sequence[Any],
         parallel_units: Sequence[int],
         stacked_units: Sequence[int],
         activation: ActivationLike,
         normalization: str | None,
         dropout: float,
-        embeddings_regularizer: RegularizerLike,
-        history_pooling: Any | None,
+        encoder: FeatureEncoder,
         dtype: Any,
         config: Config,
         **kwargs: Any,
@@ -51,9 +47,7 @@ class CrossModel(RankingModel):
         def mlp(units: Sequence[int], name: str) -> MLP:
             return MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
 
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         first = keras.layers.Flatten(dtype=dtype)(embeddings)
         crossed = first

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import Dice, PredictionHead, TargetAttention
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("din")
@@ -24,7 +25,7 @@ class DIN(RankingModel):
 
     Args:
         schema: A `FeatureSchema` with at least one `Sequence`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         attention_units: Widths of the attention's hidden layers. Default: (64,).
         attention_activation: Elementwise function, or a layer. Default: None, `Dice()`.
         use_softmax: See `TargetAttention`. Default: False.
@@ -33,9 +34,9 @@ class DIN(RankingModel):
         normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
         dropout: Rate after each activation of the MLP. Default: 0.
         attention_dropout: Rate after each activation of the attention. Default: 0.
-        joint_histories: Groups of names of histories that are attended as one, see
-            `FeatureEncoder`. Default: (), one by one.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema; its
+            `joint_histories` are attended as one. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -56,7 +57,7 @@ class DIN(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         attention_units: Sequence[int] = (64,),
         attention_activation: ActivationLike = None,
         use_softmax: bool = False,
@@ -65,8 +66,7 @@ class DIN(RankingModel):
         normalization: str | None = None,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
-        joint_histories: Sequence[Sequence[str]] = (),
-        embeddings_regularizer: RegularizerLike = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -79,9 +79,8 @@ class DIN(RankingModel):
         attention = TargetAttention(
             attention_units, attention_activation, attention_dropout, use_softmax
         )
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, attention, dtype, joint_histories
-        )
+        encoder = encoder_template(encoder, embedding_dim, history_pooling=attention)
+        inputs, embeddings = encode(schema, encoder, dtype)
         activation = Dice() if activation is None else activation
         head = PredictionHead(
             schema.num_tasks,

@@ -8,12 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elastor.layers import MLP, DotProductInteraction, FeatureEncoder, PredictionHead
+from keras_elastor.layers import MLP, DotProductInteraction, PredictionHead
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
 from keras_elastor.models.ranking_model import RankingModel, make_inputs, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("dlrm")
@@ -27,14 +28,14 @@ class DLRM(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each embedding and of z. Default: 10.
+        embedding_dim: Width of each embedding and of z, short for `encoder`'s. Default: None, 10.
         bottom_units: Widths of the bottom MLP before its last layer. Default: (400, 400).
         hidden_units: Widths of the top MLP. Default: (400, 400).
         activation: Elementwise function of both MLPs, or a layer. Default: "relu".
         normalization: Norm before each hidden activation, see `MLP`. Default: None.
         dropout: Rate after each activation of the top MLP. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -54,36 +55,29 @@ class DLRM(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         bottom_units: Sequence[int] = (400, 400),
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         numeric = [f.name for f in schema.features if isinstance(f, Numeric)]
         others = [name for name in schema.names if name not in numeric]
         inputs = make_inputs(schema)
         vectors, stages = [], {}
         if others:
-            encoder = FeatureEncoder(
-                select_features(schema, others),
-                embedding_dim,
-                embeddings_regularizer=embeddings_regularizer,
-                history_pooling=history_pooling,
-                dtype=dtype,
-                name="encoder",
-            )
-            stages["encoder"] = encoder({name: inputs[name] for name in others})
+            embed = with_schema(encoder, select_features(schema, others), dtype)
+            stages["encoder"] = embed({name: inputs[name] for name in others})
             vectors.append(stages["encoder"])
         if numeric:
             bottom = MLP(
-                (*bottom_units, embedding_dim),
+                (*bottom_units, encoder.embedding_dim),
                 activation=activation,
                 normalization=normalization,
                 dtype=dtype,
@@ -91,7 +85,9 @@ class DLRM(RankingModel):
             )
             numbers = ops.stack([inputs[name] for name in numeric], axis=1)
             stages["bottom"] = bottom(numbers)
-            vectors.append(keras.layers.Reshape((1, embedding_dim), dtype=dtype)(stages["bottom"]))
+            vectors.append(
+                keras.layers.Reshape((1, encoder.embedding_dim), dtype=dtype)(stages["bottom"])
+            )
         fields = (
             vectors[0]
             if len(vectors) == 1

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 
 from keras_elastor.layers import MLP, BilinearFusion, ContextGate, FeatureEncoder
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("final_mlp")
@@ -27,7 +28,8 @@ class FinalMLP(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding, in the contexts, too. Default: 10.
+        embedding_dim: Width of each field's embedding, in the contexts, too; short for
+            `encoder`'s. Default: None, 10.
         first_units: Widths of the first MLP. Default: (400, 400).
         second_units: Widths of the second MLP. Default: (400, 400).
         num_heads: Heads of the fusion; divides the last width of both MLPs. Default: 1.
@@ -38,8 +40,8 @@ class FinalMLP(RankingModel):
         normalization: Norm before each activation of the MLPs, see `MLP`. Default: None.
         first_dropout: Rate after each activation of the first MLP. Default: 0.
         second_dropout: Rate after each activation of the second MLP. Default: 0.
-        embeddings_regularizer: Regularizer of all embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -58,7 +60,7 @@ class FinalMLP(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         first_units: Sequence[int] = (400, 400),
         second_units: Sequence[int] = (400, 400),
         num_heads: int = 1,
@@ -69,30 +71,28 @@ class FinalMLP(RankingModel):
         normalization: str | None = None,
         first_dropout: float = 0.0,
         second_dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        encoder = encoder_template(encoder, embedding_dim)
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         flat = keras.layers.Flatten(dtype=dtype)(embeddings)
 
         def gated(units: Sequence[int], names: Sequence[str], index: int) -> Any:
             if not names:
-                gate = ContextGate(units, embedding_dim, dtype=dtype, name=f"gate_{index}")
+                gate = ContextGate(units, encoder.embedding_dim, dtype=dtype, name=f"gate_{index}")
                 return gate(flat)
-            encoder = FeatureEncoder(
+            embed = FeatureEncoder(
                 _context_schema(schema, names),
-                embedding_dim,
-                embeddings_regularizer=embeddings_regularizer,
+                encoder.embedding_dim,
+                embeddings_regularizer=encoder.embeddings_regularizer,
                 dtype=dtype,
                 name=f"context_{index}",
             )
-            context = encoder({name: inputs[name] for name in encoder.schema.names})
+            context = embed({name: inputs[name] for name in embed.schema.names})
             context = keras.layers.Flatten(dtype=dtype)(context)
             return ContextGate(units, dtype=dtype, name=f"gate_{index}")([flat, context])
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from keras_elastor.layers import FactorizationMachine, LinearTerm, LogitSum
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import RegularizerLike
 
 
 @register_model("fm")
@@ -22,10 +22,10 @@ class FM(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
-        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
-            `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. The regularizer holds for the
+            linear term's weights, too. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -41,24 +41,22 @@ class FM(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        embedding_dim: int | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         linear = LinearTerm(
             schema,
             schema.num_tasks,
             use_bias=True,
-            embeddings_regularizer=embeddings_regularizer,
+            embeddings_regularizer=encoder.embeddings_regularizer,
             dtype=dtype,
             name="linear",
         )
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         products = FactorizationMachine(dtype=dtype, name="interaction")(embeddings)
         stages = {"encoder": embeddings, "interaction": products}
         logits = LogitSum(dtype=dtype)([linear(inputs), products])

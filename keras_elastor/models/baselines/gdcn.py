@@ -7,10 +7,11 @@ from typing import Any
 
 from keras_elastor.layers import GatedCrossLayer
 from keras_elastor.models.baselines.cross_model import CrossModel
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("gdcn")
@@ -24,15 +25,15 @@ class GDCN(CrossModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_cross_layers: Number of crossings L. Default: 3.
         parallel_units: Widths of the MLP beside the crossings. Default: (400, 400).
         stacked_units: Widths of the MLP on the crossings. Default: ().
         activation: Elementwise function of the MLPs, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
         dropout: Rate after each activation. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -49,33 +50,31 @@ class GDCN(CrossModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         num_cross_layers: int = 3,
         parallel_units: Sequence[int] = (400, 400),
         stacked_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         crossings = [
             GatedCrossLayer(dtype=dtype, name=f"cross_{index}") for index in range(num_cross_layers)
         ]
         super().__init__(
             schema,
-            embedding_dim,
             crossings,
             parallel_units,
             stacked_units,
             activation,
             normalization,
             dropout,
-            embeddings_regularizer,
-            history_pooling,
+            encoder,
             dtype,
             config,
             **kwargs,

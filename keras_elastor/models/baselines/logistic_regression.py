@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from keras_elastor.layers import LinearTerm
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, make_inputs
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import RegularizerLike
 
 
 @register_model("logistic_regression")
@@ -20,7 +20,8 @@ class LogisticRegression(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embeddings_regularizer: Regularizer of the weights, see `FeatureEncoder`.
+        encoder: As of the other models; only its `embeddings_regularizer` plays a role, as that of
+            the weights. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -36,16 +37,17 @@ class LogisticRegression(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embeddings_regularizer: RegularizerLike = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder)
         linear = LinearTerm(
             schema,
             schema.num_tasks,
             use_bias=True,
-            embeddings_regularizer=embeddings_regularizer,
+            embeddings_regularizer=encoder.embeddings_regularizer,
             dtype=dtype,
             name="linear",
         )

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 
 from keras_elastor.layers import MaskBlock, PerTokenLayerNorm, PredictionHead
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("mask_net")
@@ -26,7 +27,7 @@ class MaskNet(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         serial_units: Widths of the serial blocks; give these or the parallel ones. Default:
             (400, 400).
         parallel_units: Widths of the parallel blocks. Default: ().
@@ -36,8 +37,8 @@ class MaskNet(RankingModel):
         normalize_embeddings: Whether v is normalized field by field. Default: True.
         use_layer_norm: See `MaskBlock`. Default: True.
         dropout: Rate after each activation. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -56,7 +57,7 @@ class MaskNet(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         serial_units: Sequence[int] = (400, 400),
         parallel_units: Sequence[int] = (),
         hidden_units: Sequence[int] = (400, 400),
@@ -65,20 +66,18 @@ class MaskNet(RankingModel):
         normalize_embeddings: bool = True,
         use_layer_norm: bool = True,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         if bool(serial_units) == bool(parallel_units):
             raise ValueError(
                 "MaskNet: expected either serial or parallel blocks, the other widths empty. "
                 f"Received: serial_units={serial_units}, parallel_units={parallel_units}"
             )
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         flat = keras.layers.Flatten(dtype=dtype)(embeddings)
         hidden = flat

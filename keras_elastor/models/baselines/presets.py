@@ -61,10 +61,11 @@ def _register(
         # FuxiCTR's regularizer is half of its strength times the sum of squares.
         strength = embedding_regularizer / 2
         regularizer = keras.regularizers.L2(strength) if strength else None
-        common: dict[str, Any] = {"embeddings_regularizer": regularizer}
+        encoder = {"embeddings_regularizer": regularizer, **arguments.get("encoder", {})}
+        common: dict[str, Any] = {}
         if model is not LogisticRegression:
             common["embedding_dim"] = embedding_dim
-        return {**common, **arguments}
+        return {**common, **arguments, "encoder": encoder}
 
     register_preset(
         f"{name}_{dataset}",
@@ -313,7 +314,7 @@ def _register_taobaoad_x1() -> None:
         attention_units=(512, 256),
         attention_activation="relu",
         attention_dropout=0.4,
-        joint_histories=(("cate_his", "brand_his", "btag_his"),),
+        encoder={"joint_histories": (("cate_his", "brand_his", "btag_his"),)},
         hidden_units=units,
         activation="relu",
         dropout=0.1,

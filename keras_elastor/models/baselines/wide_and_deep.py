@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("wide_and_deep")
@@ -23,14 +24,14 @@ class WideAndDeep(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         hidden_units: Widths of the MLP. Default: (400, 400).
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
         dropout: Rate after each activation. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
-            `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. The regularizer holds for the
+            linear term's weights, too. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -47,20 +48,24 @@ class WideAndDeep(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         tasks = schema.num_tasks
         linear = LinearTerm(
-            schema, tasks, embeddings_regularizer=embeddings_regularizer, dtype=dtype, name="linear"
+            schema,
+            tasks,
+            embeddings_regularizer=encoder.embeddings_regularizer,
+            dtype=dtype,
+            name="linear",
         )
         deep = PredictionHead(
             tasks,
@@ -72,9 +77,7 @@ class WideAndDeep(RankingModel):
             dtype=dtype,
             name="deep",
         )
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings, "linear": linear(inputs)}
         logits = LogitSum(dtype=dtype)([stages["linear"], deep(embeddings)])
         super().__init__(schema, inputs, logits, stages, config, **kwargs)

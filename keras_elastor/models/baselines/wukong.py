@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import PredictionHead, WukongBlock
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("wukong")
@@ -24,7 +25,7 @@ class Wukong(RankingModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_blocks: Number of blocks L. Default: 3.
         interaction_tokens: See `WukongBlock`. Default: 40.
         linear_tokens: See `WukongBlock`. Default: 40.
@@ -34,8 +35,8 @@ class Wukong(RankingModel):
         activation: Elementwise function of that MLP, or a layer. Default: "relu".
         normalization: Norm before each activation of that MLP, see `MLP`. Default: None.
         dropout: Rate after each activation of that MLP. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -52,7 +53,7 @@ class Wukong(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         num_blocks: int = 3,
         interaction_tokens: int = 40,
         linear_tokens: int = 40,
@@ -62,15 +63,13 @@ class Wukong(RankingModel):
         activation: ActivationLike = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        encoder = encoder_template(encoder, embedding_dim)
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         tokens = embeddings
         for index in range(num_blocks):

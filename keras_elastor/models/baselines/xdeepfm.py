@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import CompressedInteraction, LinearTerm, LogitSum, PredictionHead
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike
 
 
 @register_model("xdeepfm")
@@ -21,15 +22,15 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         cin_units: Number of maps after each step of the `CompressedInteraction`. Default: (16, 16).
         hidden_units: Widths of the MLP; empty leaves it out. Default: (400, 400, 400).
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
         dropout: Rate after each activation. Default: 0.
-        embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
-            `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. The regularizer holds for the
+            linear term's weights, too. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -45,26 +46,28 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         cin_units: Sequence[int] = (16, 16),
         hidden_units: Sequence[int] = (400, 400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         tasks = schema.num_tasks
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         stages["cin"] = CompressedInteraction(cin_units, dtype=dtype, name="cin")(embeddings)
         linear = LinearTerm(
-            schema, tasks, embeddings_regularizer=embeddings_regularizer, dtype=dtype, name="linear"
+            schema,
+            tasks,
+            embeddings_regularizer=encoder.embeddings_regularizer,
+            dtype=dtype,
+            name="linear",
         )
         cin_head = PredictionHead(tasks, dtype=dtype, name="cin_head")
         parts = [linear(inputs), cin_head(stages["cin"])]

@@ -52,7 +52,7 @@ def _criteo(
         "num_blocks": num_blocks,
         "tokenizer": SharedTokenizer(num_tokens, token_dim, (500,), normalization=True),
         "block": rank_elastor.official_block(hidden_units, expansion, mixing=mixing),
-        "embeddings_regularizer": _fuxictr_l2(1e-5),
+        "encoder": {"embeddings_regularizer": _fuxictr_l2(1e-5)},
     }
 
 
@@ -67,7 +67,7 @@ def _criteo_base() -> dict[str, Any]:
         "num_blocks": 2,
         "tokenizer": SharedTokenizer(26, 26, (500,)),
         "block": rank_mixer.official_block((200, 200)),
-        "embeddings_regularizer": _fuxictr_l2(1e-5),
+        "encoder": {"embeddings_regularizer": _fuxictr_l2(1e-5)},
     }
 
 

@@ -13,11 +13,11 @@ from keras_elastor.layers import (
     RMSNorm,
     SharedTokenizer,
 )
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import RegularizerLike
 
 
 @register_model("rank_elastor")
@@ -33,7 +33,7 @@ class RankElastor(TokenModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_tokens: Number of tokens T; must divide fields * embedding_dim. Default: the number of
             fields.
         token_dim: Width of a token D. Default: 2 * embedding_dim.
@@ -46,8 +46,8 @@ class RankElastor(TokenModel):
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `hidden_units` and `expansion`.
         head: A layer from tokens to logits, for the default official head.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -70,7 +70,7 @@ class RankElastor(TokenModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         num_tokens: int | None = None,
         token_dim: int | None = None,
         num_blocks: int | None = None,
@@ -79,16 +79,16 @@ class RankElastor(TokenModel):
         tokenizer: Any | None = None,
         block: Any | None = None,
         head: Any | None = None,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         if tokenizer is None:
             tokenizer = SharedTokenizer(
                 len(schema.features) if num_tokens is None else num_tokens,
-                2 * embedding_dim if token_dim is None else token_dim,
+                2 * encoder.embedding_dim if token_dim is None else token_dim,
                 normalization=True,
             )
         else:
@@ -102,12 +102,10 @@ class RankElastor(TokenModel):
             require_unset("the block", hidden_units=hidden_units, expansion=expansion)
         super().__init__(
             schema,
-            embedding_dim,
             tokenizer,
             repeat_block(block, num_blocks, default_num_blocks=1),
             head,
-            embeddings_regularizer,
-            history_pooling,
+            encoder,
             dtype,
             config,
             **kwargs,

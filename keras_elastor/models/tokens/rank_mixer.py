@@ -15,11 +15,11 @@ from keras_elastor.layers import (
     SharedTokenizer,
     TokenMixing,
 )
+from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import RegularizerLike
 
 
 @register_model("rank_mixer")
@@ -36,7 +36,7 @@ class RankMixer(TokenModel):
 
     Args:
         schema: A `FeatureSchema`.
-        embedding_dim: Width of each field's embedding. Default: 10.
+        embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_tokens: Number of tokens T; must divide fields * embedding_dim. Default: the number of
             fields.
         token_dim: Width of a token D; T must divide it. Default: the smallest multiple of T that is
@@ -48,8 +48,8 @@ class RankMixer(TokenModel):
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `hidden_units`.
         head: A layer from tokens to logits, for the default official head.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
+            `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         kwargs: `name` and `trainable`.
 
@@ -72,7 +72,7 @@ class RankMixer(TokenModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int = 10,
+        embedding_dim: int | None = None,
         num_tokens: int | None = None,
         token_dim: int | None = None,
         num_blocks: int | None = None,
@@ -80,15 +80,15 @@ class RankMixer(TokenModel):
         tokenizer: Any | None = None,
         block: Any | None = None,
         head: Any | None = None,
-        embeddings_regularizer: RegularizerLike = None,
-        history_pooling: Any | None = None,
+        encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         config = serialize_arguments(locals())
+        encoder = encoder_template(encoder, embedding_dim)
         if tokenizer is None:
             tokens = len(schema.features) if num_tokens is None else num_tokens
-            nearest_width = -(-embedding_dim // tokens) * tokens
+            nearest_width = -(-encoder.embedding_dim // tokens) * tokens
             tokenizer = SharedTokenizer(tokens, nearest_width if token_dim is None else token_dim)
         else:
             require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
@@ -99,12 +99,10 @@ class RankMixer(TokenModel):
             require_unset("the block", hidden_units=hidden_units)
         super().__init__(
             schema,
-            embedding_dim,
             tokenizer,
             repeat_block(block, num_blocks, default_num_blocks=2),
             head,
-            embeddings_regularizer,
-            history_pooling,
+            encoder,
             dtype,
             config,
             **kwargs,

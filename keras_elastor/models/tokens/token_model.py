@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_elastor.layers import MixerBlock, PredictionHead
+from keras_elastor.layers import FeatureEncoder, MixerBlock, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
-from keras_elastor.utils.types import Config, RegularizerLike
+from keras_elastor.utils.types import Config
 
 
 class TokenModel(RankingModel):
@@ -19,14 +19,12 @@ class TokenModel(RankingModel):
 
     Args:
         schema: The schema of the inputs.
-        embedding_dim: Width of each field's embedding.
         tokenizer: Layer from field embeddings to tokens.
         blocks: The blocks, first to last.
         head: Layer from tokens to logits; its `units` must be the schema's number of tasks.
             None is the official head: all tokens side by side, one hidden ReLU layer of
             2 * tokens * token_dim, one linear map.
-        embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
-        history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
+        encoder: A `FeatureEncoder` without schema.
         dtype: Dtype policy of every layer; None leaves each layer its own.
         config: The subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
@@ -35,12 +33,10 @@ class TokenModel(RankingModel):
     def __init__(
         self,
         schema: FeatureSchema,
-        embedding_dim: int,
         tokenizer: Any,
         blocks: Sequence[MixerBlock],
         head: Any | None,
-        embeddings_regularizer: RegularizerLike,
-        history_pooling: Any,
+        encoder: FeatureEncoder,
         dtype: Any,
         config: Config,
         **kwargs: Any,
@@ -54,9 +50,7 @@ class TokenModel(RankingModel):
                 f"({', '.join(schema.labels)}). Received: units={head.units}"
             )
 
-        inputs, embeddings = encode(
-            schema, embedding_dim, embeddings_regularizer, history_pooling, dtype
-        )
+        inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         stages["tokenizer"] = clone_layer(tokenizer, "tokenizer", dtype)(stages["encoder"])
         tokens = stages["tokenizer"]

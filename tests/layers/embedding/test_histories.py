@@ -149,7 +149,7 @@ def test_an_attended_history_needs_a_candidate():
 )
 def test_every_model_takes_the_pooling(name):
     pooling = ke.layers.SumPooling()
-    model = ke.models.create(name, SCHEMA, history_pooling=pooling)
+    model = ke.models.create(name, SCHEMA, encoder={"history_pooling": pooling})
     encoder = model.get_layer("encoder")
     assert isinstance(encoder.poolings["history"], ke.layers.SumPooling)
     revived = type(model).from_config(model.get_config()).get_layer("encoder")
