@@ -129,6 +129,7 @@ def published_size(num_blocks, tokens, token_dim, hidden, flat):
     return num_blocks * (ffn + norms) + tokenizer + token_dim + 1
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("without_drawing")
 def test_rank_mixer_100m_has_the_published_size():
     # 300 features, as published.
@@ -156,6 +157,7 @@ def test_preset_errors_say_what_to_do():
         ke.models.RankElastor.from_preset("rank_mixer_criteo_dim20_base", schema=SCHEMA)
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_preset_arguments_can_be_overridden():
     model = ke.models.RankElastor.from_preset(
         "rank_elastor_criteo_dim10", schema=criteo_schema(), num_blocks=3
