@@ -156,6 +156,7 @@ def test_docstring_examples_run(name):
 @pytest.mark.parametrize(
     "package",
     [
+        "analysis",
         "layers",
         "models",
         "metrics",
