@@ -7,6 +7,7 @@ imported inside the function that uses it.
 """
 
 from keras_elastor import (
+    analysis,
     convert,
     data,
     datasets,
@@ -28,6 +29,7 @@ __all__ = [
     "Numeric",
     "Sequence",
     "__version__",
+    "analysis",
     "convert",
     "data",
     "datasets",

@@ -132,6 +132,7 @@ def test_docstring_examples_run(name):
 @pytest.mark.parametrize(
     "package",
     [
+        "analysis",
         "layers",
         "models",
         "metrics",

@@ -1,0 +1,8 @@
+"""What representations and embedding tables use of their width: effective ranks."""
+
+from keras_elastor.analysis.effective_rank import effective_rank, information_abundance
+from keras_elastor.analysis.layer_ranks import layer_ranks
+from keras_elastor.analysis.singular_values import spectrum
+from keras_elastor.analysis.table_ranks import table_ranks
+
+__all__ = ["effective_rank", "information_abundance", "layer_ranks", "spectrum", "table_ranks"]
