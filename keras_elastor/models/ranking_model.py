@@ -8,16 +8,14 @@ from typing import Any, Self
 
 import keras
 
-from keras_elastor.keras_compat.optimizer_state import build_optimizer
-from keras_elastor.keras_compat.recovery import surviving_weights
 from keras_elastor.layers import FeatureEncoder
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
+from keras_elastor.models.entry_points import CheckedModel
 from keras_elastor.models.registry import get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import deserialize
 from keras_elastor.utils.types import Config, Tensor
-from keras_elastor.validation.rules import PREFIX, check_names, feature_rule
-from keras_elastor.validation.validation import guard, readable_errors
+from keras_elastor.validation.rules import check_names, feature_rule
 
 
 def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
@@ -75,7 +73,7 @@ def encode(
     return inputs, with_schema(template, schema, dtype)(inputs)
 
 
-class RankingModel(keras.Model):
+class RankingModel(CheckedModel):
     """Base of the functional models: a `keras.Model` that knows its schema and its stages.
 
     Its input is a dict with one tensor per feature of the schema. The tensor of the schema's group
@@ -132,47 +130,6 @@ class RankingModel(keras.Model):
                 if dtype is not None:
                     feature_rule(feature).check_dtype(dtype)
         return {name: inputs[name] for name in self.schema.names}
-
-    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.fit`; wrong features, labels or weights raise a ValueError that names them.
-
-        Arrays are checked before the first step, batches of a stream when they arrive; see
-        `keras_elastor.data.validate` for what is right. Whatever stops the training, Ctrl-C, too,
-        leaves the model with the weights it had reached.
-        """
-        x = self._guard(x, y, kwargs.get("sample_weight"))
-        if isinstance(x, Mapping):
-            if not len(x[self.schema.names[0]]):
-                raise ValueError(
-                    f"{PREFIX} expected at least one row to train on. Received: 0 rows"
-                )
-        else:
-            # Keras would warn that it does not shuffle a stream, although nobody asked it to.
-            kwargs.setdefault("shuffle", False)
-        validation = kwargs.get("validation_data")
-        if validation is not None:
-            kwargs["validation_data"] = guard(validation, self.schema)
-        build_optimizer(self)
-        with readable_errors(), surviving_weights(self):
-            return super().fit(x, y, *args, **kwargs)
-
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.evaluate`, with the checks of `fit`."""
-        x = self._guard(x, y, kwargs.get("sample_weight"))
-        with readable_errors():
-            return super().evaluate(x, y, *args, **kwargs)
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.predict`, with the checks of `fit`."""
-        x = self._guard(x)
-        with readable_errors():
-            return super().predict(x, *args, **kwargs)
-
-    def _guard(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        if isinstance(x, Mapping):
-            guard((x, y, sample_weight), self.schema)
-            return x
-        return guard(x, self.schema)
 
     @property
     def stage_names(self) -> list[str]:

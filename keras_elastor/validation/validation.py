@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.validation.columns import as_features, as_labels
 from keras_elastor.validation.rules import PREFIX, Rule, pair_with_rules
 from keras_elastor.validation.tf_guard import guard_tf_dataset
 
@@ -38,7 +39,9 @@ def validate(dataset: Any, schema: FeatureSchema) -> int:
     Args:
         dataset: A dict of features, or a tuple `(features, label)` or `(features, label,
             sample_weight)`, of NumPy, TensorFlow, JAX or PyTorch arrays; or an iterable of such
-            batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator.
+            batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator. A pandas
+            or Polars frame of encoded columns is the dict of its columns, a `ke.data.Split` the
+            tuple of what it holds.
         schema: What the columns must be.
 
     Returns:
@@ -61,8 +64,13 @@ the column with the vocabulary of the schema; unknown values have the last id, 4
         ValueError: If something is wrong or missing. The message names the column, the row (counted
             from 0 over the whole dataset), the value, what was expected and what to do.
     """
+    if all(hasattr(dataset, name) for name in ("features", "labels", "weights")):
+        dataset = (dataset.features, dataset.labels, dataset.weights)
+    dataset = _as_arrays(dataset)
     if isinstance(dataset, Mapping | tuple):
         return _check_batch(dataset, schema)
+    if not hasattr(dataset, "__iter__") or hasattr(dataset, "shape"):
+        raise _no_batches(dataset)
     if _is_tf_dataset(dataset) and int(dataset.cardinality()) == -1:
         raise ValueError(
             f"{PREFIX} expected a dataset that ends. Received: a dataset that repeats for ever. "
@@ -83,15 +91,17 @@ def guard(x: Any, schema: FeatureSchema) -> Any:
         schema: What the columns must be; see `validate`.
 
     Returns:
-        Arrays, checked now, are returned unchanged. A `tf.data.Dataset`, a
-        `keras.utils.PyDataset`, a `torch.utils.data.DataLoader` and a generator are replaced by
-        one of their kind that checks each batch when it passes. Whatever else Keras takes (Grain
-        datasets, distributed datasets) is returned unchanged and unchecked.
+        Arrays, checked now, are returned unchanged, columns of frames as arrays. A
+        `tf.data.Dataset`, a `keras.utils.PyDataset`, a `torch.utils.data.DataLoader` and a
+        generator are replaced by one of their kind that checks each batch when it passes. Whatever
+        else Keras takes (Grain datasets, distributed datasets) is returned unchanged and unchecked.
 
     Raises:
-        ValueError: If arrays are wrong, or a `tf.data.Dataset` declares wrong names, dtypes or
-            shapes. Wrong values in a stream raise when they arrive; see `readable_errors`.
+        ValueError: If `x` is nothing of this kind, arrays are wrong, or a `tf.data.Dataset`
+            declares wrong names, dtypes or shapes. Wrong values in a stream raise when they arrive;
+            see `readable_errors`.
     """
+    x = _as_arrays(x)
     if isinstance(x, Mapping | tuple):
         _check_batch(x, schema)
         return x
@@ -106,7 +116,36 @@ def guard(x: Any, schema: FeatureSchema) -> Any:
         # The one place that sees whole batches in every mode of a loader, in its workers too.
         loader.collate_fn = functools.partial(_collate_and_check, x.collate_fn, schema)
         return loader
+    if not hasattr(x, "__iter__") or hasattr(x, "shape") or isinstance(x, list | str | bytes):
+        raise _no_batches(x)
     return x
+
+
+def is_shuffled_by_keras(x: Any) -> bool:
+    """Whether `fit` can shuffle `x`: arrays or a `keras.utils.PyDataset` that has an end."""
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches is not None
+    return isinstance(x, Mapping)
+
+
+def _as_arrays(x: Any) -> Any:
+    if not isinstance(x, tuple) or not x:
+        return as_features(x)
+    parts = (as_features(x[0]), *map(as_labels, x[1:]))
+    same = all(part is other for part, other in zip(parts, x, strict=True))
+    return x if same else parts
+
+
+def _no_batches(x: Any) -> ValueError:
+    shape = getattr(x, "shape", None)
+    length = f" of {len(x)}" if isinstance(x, list) else ""
+    return ValueError(
+        f"{PREFIX} expected a dict of one array per feature, a pandas or Polars frame with one "
+        "column per feature, or batches of those in a tf.data.Dataset, a keras.utils.PyDataset, a "
+        "torch DataLoader or a generator. Received: "
+        f"{type(x).__name__}{length if shape is None else f' of shape {tuple(shape)}'}. "
+        "Name the columns in a dict"
+    )
 
 
 @contextlib.contextmanager

@@ -434,10 +434,18 @@ def test_tensors_of_the_backend_are_checked():
         guard(features, SCHEMA)
 
 
-def test_frames_are_left_to_keras():
+def test_a_frame_is_the_dict_of_its_columns():
     pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"a": [1]})
-    assert guard(frame, SCHEMA) is frame
+    features = make_batch()[0]
+    frame = pandas.DataFrame({name: values.tolist() for name, values in features.items()})
+    received = guard(frame, SCHEMA)
+    assert list(received) == list(features)
+    for name, values in features.items():
+        np.testing.assert_array_equal(received[name], values)
+    assert ke.data.validate(frame, SCHEMA) == 8
+    frame.columns = ["item", "price", "history", "item"]
+    with raises_value_error("'item'", "more than once"):
+        guard(frame, SCHEMA)
 
 
 def test_tf_dataset_keeps_cardinality_and_order():
