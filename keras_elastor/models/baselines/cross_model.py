@@ -10,7 +10,7 @@ import keras
 from keras_elastor.layers import MLP, LowRankCrossMixture, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, Config, RegularizerLike
+from keras_elastor.utils.types import ActivationLike, Config, RateLike, RegularizerLike
 
 
 class CrossModel(RankingModel):
@@ -41,7 +41,7 @@ class CrossModel(RankingModel):
         stacked_units: Sequence[int],
         activation: ActivationLike,
         normalization: str | None,
-        dropout: float,
+        dropout: RateLike,
         embeddings_regularizer: RegularizerLike,
         history_pooling: Any | None,
         dtype: Any,

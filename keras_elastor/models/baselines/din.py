@@ -11,7 +11,7 @@ from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike, RateLike, RegularizerLike
 
 
 @register_model
@@ -32,7 +32,8 @@ class DIN(RankingModel):
         activation: Elementwise function of the MLP, or a layer. Default: None, `Dice()`.
         normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
         dropout: Rate after each activation of the MLP. Default: 0.
-        attention_dropout: Rate after each activation of the attention. Default: 0.
+        attention_dropout: Rate after each activation of the attention, or one per layer.
+            Default: 0.
         joint_histories: Groups of names of histories that are attended as one, see
             `FeatureEncoder`. Default: (), one by one.
         embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
@@ -63,8 +64,8 @@ class DIN(RankingModel):
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = None,
         normalization: str | None = None,
-        dropout: float = 0.0,
-        attention_dropout: float = 0.0,
+        dropout: RateLike = 0.0,
+        attention_dropout: RateLike = 0.0,
         joint_histories: Sequence[Sequence[str]] = (),
         embeddings_regularizer: RegularizerLike = None,
         dtype: Any = None,

@@ -13,17 +13,17 @@ from keras_elastor.models.ranking_model import RankingModel, make_inputs, select
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike, RateLike, RegularizerLike
 
 
 @register_model
 class DLRM(RankingModel):
     """Deep learning recommendation model.
 
-        z = activation(MLP_bottom(numeric features))
+        z = activation(MLP_bottom(numeric features) W + b)
         logits = MLP_top([all dot products of two of e_1, ..., e_F, z; z])
 
-    Without numeric features there is no z.
+    The map to z has no norm, as in FuxiCTR. Without numeric features there is no z.
 
     Args:
         schema: A `FeatureSchema`.
@@ -59,7 +59,7 @@ class DLRM(RankingModel):
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         embeddings_regularizer: RegularizerLike = None,
         history_pooling: Any | None = None,
         dtype: Any = None,
@@ -83,9 +83,11 @@ class DLRM(RankingModel):
             vectors.append(stages["encoder"])
         if numeric:
             bottom = MLP(
-                (*bottom_units, embedding_dim),
-                activation=activation,
-                normalization=normalization,
+                bottom_units,
+                embedding_dim,
+                activation,
+                normalization,
+                output_activation=activation,
                 dtype=dtype,
                 name="bottom",
             )

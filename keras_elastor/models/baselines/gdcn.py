@@ -10,7 +10,7 @@ from keras_elastor.models.baselines.cross_model import CrossModel
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike, RateLike, RegularizerLike
 
 
 @register_model
@@ -30,7 +30,7 @@ class GDCN(CrossModel):
         stacked_units: Widths of the MLP on the crossings. Default: ().
         activation: Elementwise function of the MLPs, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         embeddings_regularizer: Regularizer of the embeddings, see `FeatureEncoder`.
         history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
         dtype: Dtype policy of every layer. Default: None, the global one.
@@ -55,7 +55,7 @@ class GDCN(CrossModel):
         stacked_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         embeddings_regularizer: RegularizerLike = None,
         history_pooling: Any | None = None,
         dtype: Any = None,

@@ -10,7 +10,7 @@ from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike, RegularizerLike
+from keras_elastor.utils.types import ActivationLike, RateLike, RegularizerLike
 
 
 @register_model
@@ -27,7 +27,7 @@ class WideAndDeep(RankingModel):
         hidden_units: Widths of the MLP. Default: (400, 400).
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         embeddings_regularizer: Regularizer of the embeddings and of the linear term's weights, see
             `FeatureEncoder`.
         history_pooling: How a history becomes one embedding, see `FeatureEncoder`.
@@ -51,7 +51,7 @@ class WideAndDeep(RankingModel):
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         embeddings_regularizer: RegularizerLike = None,
         history_pooling: Any | None = None,
         dtype: Any = None,
