@@ -81,6 +81,8 @@ def assign_sequential(layers: Sequence[Any], prefix: str) -> Iterator[Assignment
             yield from assign_norm(layer, f"{prefix}{index}.")
         elif isinstance(layer, keras.layers.BatchNormalization):
             yield from assign_batch_norm(layer, f"{prefix}{index}.")
+        elif isinstance(layer, keras.layers.PReLU):
+            yield assign_as_it_is(layer.alpha, f"{prefix}{index}.weight", tuple(layer.alpha.shape))
         elif isinstance(layer, Dice):
             yield assign_as_it_is(layer.alpha, f"{prefix}{index}.alpha", tuple(layer.alpha.shape))
             yield from assign_batch_norm(layer.norm, f"{prefix}{index}.bn.")

@@ -25,7 +25,14 @@ _ACTIVATIONS = {
     "elu": "elu",
     "selu": "selu",
     "softplus": "softplus",
+    "softmax": "softmax",
     "identity": "linear",
+}
+# Layers with weights of their own or with PyTorch's defaults, which Keras' differ from.
+_ACTIVATION_LAYERS: dict[str, Callable[[], Any]] = {
+    "dice": Dice,
+    "leakyrelu": lambda: keras.layers.LeakyReLU(negative_slope=0.01),
+    "prelu": lambda: keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(0.1)),
 }
 _STRUCTURES = ("crossnet_only", "stacked", "parallel", "stacked_parallel")
 
@@ -78,38 +85,28 @@ def embeddings_regularizer_of(options: Options) -> Any:
     )
 
 
-def _one_for_all(options: Options, name: str, default: Any) -> Any:
-    """An option that FuxiCTR takes as one value or as a list with a value per hidden layer."""
-    value = options.get(name, default)
-    if not isinstance(value, list | tuple):
-        return value
-    if any(item != value[0] for item in value):
+def _activation(name: str, value: Any) -> Any:
+    """What FuxiCTR's `get_activation` makes: of a name, of None, or of a list of these."""
+    if isinstance(value, list | tuple):
+        return [_activation(name, item) for item in value]
+    key = str(value).lower()
+    if value is None or key in _ACTIVATIONS:
+        return None if value is None else _ACTIVATIONS[key]
+    if key not in _ACTIVATION_LAYERS:
         raise ValueError(
-            f"Expected one {name} for all hidden layers. Received: {name}={list(value)}"
+            f"Expected {name} to be None or one of "
+            f"{', '.join([*_ACTIVATIONS, *_ACTIVATION_LAYERS])}. Received: {name}={value!r}"
         )
-    return value[0] if value else default
-
-
-def _activation(options: Options, name: str) -> Any:
-    activation = _one_for_all(options, name, "ReLU")
-    key = str(activation).lower()
-    if key == "dice":
-        return Dice()
-    if key not in _ACTIVATIONS:
-        raise ValueError(
-            f"Expected {name} to be one of {', '.join([*_ACTIVATIONS, 'dice'])}. "
-            f"Received: {name}={activation!r}"
-        )
-    return _ACTIVATIONS[key]
+    return _ACTIVATION_LAYERS[key]()
 
 
 def _shared(options: Options, activation: str) -> dict[str, Any]:
     """The arguments that all baselines take."""
     return {
         "embedding_dim": options.get("embedding_dim", 10),
-        "activation": _activation(options, activation),
+        "activation": _activation(activation, options.get(activation, "ReLU")),
         "normalization": "batch" if options.get("batch_norm") else None,
-        "dropout": float(_one_for_all(options, "net_dropout", 0.0)),
+        "dropout": options.get("net_dropout", 0.0),
         "encoder": {"embeddings_regularizer": embeddings_regularizer_of(options)},
     }
 
@@ -161,6 +158,11 @@ def _xdeepfm(options: Options) -> xDeepFM:
 
 
 def _autoint(options: Options) -> AutoInt:
+    if isinstance(dropout := options.get("net_dropout"), list | tuple):
+        raise ValueError(
+            "Expected net_dropout of AutoInt to be one number: its attention takes it, too. "
+            f"Received: net_dropout={list(dropout)}"
+        )
     return AutoInt(
         schema_of(options),
         num_attention_layers=options.get("attention_layers", 2),

@@ -218,13 +218,18 @@ def _uni_mixer(options: Options) -> Any:
     mixing_types = required_option(options, "mixing_type")
     if not isinstance(mixing_types, list | tuple):
         mixing_types = [mixing_types] * depth
+    if len(mixing_types) < depth:
+        raise ValueError(
+            f"Expected mixing_type to name the mixing of each of the {depth} blocks, as "
+            f"depth={depth}. Received: {len(mixing_types)}, mixing_type={list(mixing_types)}"
+        )
+    mixing_types = mixing_types[:depth]
     ffn_options = {
         **(options.get("interaction_mlp_params") or {}),
         "ffn_type": options.get("interaction_ffn_type", "mlp"),
     }
     blocks = [
-        _block({**options, "mixing_type": mixing_type}, ffn_options)
-        for mixing_type in mixing_types[:depth]
+        _block({**options, "mixing_type": mixing_type}, ffn_options) for mixing_type in mixing_types
     ]
     model = RankMixer if set(mixing_types) == {2} else RankElastor
     return model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
@@ -20,4 +21,10 @@ RegularizerLike: TypeAlias = Any
 """A `keras.regularizers.Regularizer`, its name, its config, or None."""
 
 ActivationLike: TypeAlias = Any
-"""A function of one tensor, its name, or None for the identity."""
+"""A function of one tensor, its name, a layer as a template, or None for the identity.
+
+An MLP also takes a list of these, one per hidden layer.
+"""
+
+RateLike: TypeAlias = float | Sequence[float]
+"""A dropout rate, or a list of rates, one per hidden layer of an MLP."""

@@ -36,12 +36,24 @@ def dice(state, name, x):
     return p * x + state[f"{name}.alpha"] * (1 - p) * x
 
 
+def per_layer(value, units):
+    return value if isinstance(value, list) else [value] * len(units)
+
+
 def mlp(config, state, name, x, units, activations="dnn_activations"):
     """`MLP_Block` in evaluation: modules are numbered, whether they hold weights or not."""
-    activation = config.get(activations, "ReLU")
-    activation = activation[0] if isinstance(activation, list) else activation
+    functions = {
+        "ReLU": lambda x: np.maximum(x, 0),
+        "tanh": np.tanh,
+        "Softmax": softmax,
+        "LeakyReLU": lambda x: np.where(x > 0, x, 0.01 * x),
+    }
     position = 0
-    for _ in units:
+    for activation, rate in zip(
+        per_layer(config.get(activations, "ReLU"), units),
+        per_layer(config.get("net_dropout", 0), units),
+        strict=True,
+    ):
         x = linear(state, f"{name}.{position}", x)
         position += 1
         if config.get("batch_norm"):
@@ -49,13 +61,13 @@ def mlp(config, state, name, x, units, activations="dnn_activations"):
             x = normalize(x, state[f"{norm}.running_mean"], state[f"{norm}.running_var"], 1e-5)
             x = x * state[f"{norm}.weight"] + state[f"{norm}.bias"]
             position += 1
-        functions = {"ReLU": lambda x: np.maximum(x, 0), "tanh": np.tanh}
-        x = (
-            dice(state, f"{name}.{position}", x)
-            if activation == "Dice"
-            else functions[activation](x)
-        )
-        position += 2 if config.get("net_dropout") else 1
+        if activation == "Dice":
+            x = dice(state, f"{name}.{position}", x)
+        elif activation == "PReLU":
+            x = np.where(x > 0, x, state[f"{name}.{position}.weight"] * x)
+        elif activation is not None:
+            x = functions[activation](x)
+        position += (activation is not None) + (rate > 0)
     return linear(state, f"{name}.{position}", x) if f"{name}.{position}.weight" in state else x
 
 

@@ -29,10 +29,27 @@ CASES = {
     "dnn with batch norm and dropout": {**DNN, "batch_norm": True, "net_dropout": 0.1},
     "dnn with Dice": {**DNN, "hidden_activations": "Dice", "net_dropout": 0.1},
     "dnn with lists": {**DNN, "hidden_activations": ["tanh", "tanh"], "net_dropout": [0.2, 0.2]},
+    "dnn with PReLU": {**DNN, "hidden_activations": "PReLU", "net_dropout": 0.1},
+    "dnn with LeakyReLU": {**DNN, "hidden_activations": "LeakyReLU", "batch_norm": True},
+    "dnn without activation": {**DNN, "hidden_activations": None, "net_dropout": 0.1},
+    "dnn of different layers": {
+        **DNN,
+        "hidden_activations": ["PReLU", None],
+        "net_dropout": [0, 0.4],
+        "batch_norm": True,
+    },
+    "dnn of other layers": {**DNN, "hidden_activations": ["Dice", "Softmax"]},
     **{
         f"{name} {structure}": {**config, "model_structure": structure}
         for name, config in (("dcn_v2", DCN), ("mixture", MIXTURE))
         for structure in ("crossnet_only", "stacked", "parallel", "stacked_parallel")
+    },
+    "dcn_v2 with PReLU": {
+        **DCN,
+        "stacked_dnn_hidden_units": [6, 4],
+        "model_structure": "stacked_parallel",
+        "dnn_activations": ["PReLU", "LeakyReLU"],
+        "net_dropout": [0.3, 0],
     },
     "dcn_v2 with batch norm": {**DCN, "batch_norm": True, "net_dropout": 0.3},
     "xdeepfm": XDEEPFM,
@@ -80,6 +97,15 @@ def test_model_equals_fuxictr(case):
     assert trainable == model.count_params() - statistics
 
 
+def test_prelu_starts_as_in_fuxictr():
+    model = _MODELS["DNN"]({**SHARED, **CASES["dnn with PReLU"]})
+    slopes = [w for w in model.weights if w.path.endswith("alpha")]
+    assert [numpy(w).tolist() for w in slopes] == [
+        pytest.approx([0.1] * 6),
+        pytest.approx([0.1] * 5),
+    ]
+
+
 def test_batch_counters_of_pytorch_are_ignored():
     config = {**SHARED, **CASES["dnn with batch norm and dropout"]}
     state = random_state(config)
@@ -93,11 +119,10 @@ def test_batch_counters_of_pytorch_are_ignored():
     ("changes", "words"),
     [
         ({**DCN, "model_structure": "serial"}, ["model_structure", "stacked_parallel", "'serial'"]),
-        ({**DNN, "hidden_activations": "prelu"}, ["hidden_activations", "relu", "'prelu'"]),
-        (
-            {**DNN, "hidden_activations": ["ReLU", "tanh"]},
-            ["hidden_activations", "['ReLU', 'tanh']"],
-        ),
+        ({**DNN, "hidden_activations": "swish"}, ["hidden_activations", "relu", "'swish'"]),
+        ({**DNN, "hidden_activations": ["ReLU"]}, ["`activation`", "[6, 5]", "Received: 1"]),
+        ({**DNN, "net_dropout": [0.1, 0.2, 0.3]}, ["`dropout`", "[6, 5]", "Received: 3"]),
+        ({**AUTOINT, "net_dropout": [0.1]}, ["net_dropout", "AutoInt", "[0.1]"]),
         ({**DNN, "embedding_regularizer": "l3(1)"}, ["embedding_regularizer", "'l3(1)'"]),
         ({**AUTOINT, "num_heads": 4}, ["num_heads", "units=6"]),
     ],
@@ -128,7 +153,7 @@ def test_embedding_regularizer(option, l1, l2):
 
 
 def test_a_baseline_survives_saving(tmp_path):
-    config = {**SHARED, **CASES["dnn with Dice"]}
+    config = {**SHARED, **CASES["dnn of other layers"]}
     model = ke.convert.from_official(config, random_state(config))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

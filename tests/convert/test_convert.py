@@ -150,6 +150,7 @@ def model_config(**changes):
     ("changes", "words"),
     [
         ({"mixing_type": 3}, ["mixing_type", "999", "3"]),
+        ({"mixing_type": [2], "depth": 2}, ["mixing_type", "depth=2", "Received: 1"]),
         ({"use_opq": True}, ["use_opq"]),
         ({"pred_head": "tower"}, ["pred_head", "'tower'"]),
         ({"interaction_ffn_type": "dcnv2"}, ["interaction_ffn_type", "dcnv2"]),

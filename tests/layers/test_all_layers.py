@@ -122,6 +122,11 @@ LAYERS = {
         (3, 2),
     ),
     "MLP of Dice": (partial(ke.layers.MLP, [64], 2, ke.layers.Dice()), FLAT, (3, 2)),
+    "MLP of different layers": (
+        partial(ke.layers.MLP, [64, 64], 2, [keras.layers.PReLU(), None], dropout=[0.1, 0.0]),
+        FLAT,
+        (3, 2),
+    ),
     "MaskBlock": (partial(ke.layers.MaskBlock, 32, 4.0, dropout=0.1), PAIR, (3, 32)),
     "MeanHead": (ke.layers.MeanHead, TOKENS, (3, 1)),
     "MeanPooling": (ke.layers.MeanPooling, HISTORY, (3, 5)),

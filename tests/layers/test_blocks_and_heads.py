@@ -84,6 +84,43 @@ def test_mlp_norms_have_pytorchs_epsilon():
         assert layer.layers[1].epsilon == 1e-5
 
 
+def test_mlp_of_different_layers():
+    prelu = keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(0.3))
+    mlp = ke.layers.MLP(
+        [8, 7, 6],
+        output_units=5,
+        activation=[prelu, None, "tanh"],
+        dropout=[0.0, 0.5, 0.1],
+        output_activation="sigmoid",
+    )
+    inputs = random_inputs((4,), batch=16)
+    mlp, outputs = call_layer(mlp, inputs, (16, 5))
+    kinds = [type(layer).__name__ for layer in mlp.layers]
+    assert kinds == [
+        *("Dense", "PReLU", "Dense", "Dropout", "Dense", "Activation", "Dropout", "Dense"),
+        "Activation",
+    ]
+    assert [layer.rate for layer in (mlp.layers[3], mlp.layers[6])] == [0.5, 0.1]
+    first, second, third, last = (
+        lambda x, i=i: x @ numpy(mlp.layers[i].kernel) + numpy(mlp.layers[i].bias)
+        for i in (0, 2, 4, 7)
+    )
+    x = first(inputs)
+    x = np.tanh(third(second(np.where(x > 0, x, 0.3 * x))))
+    np.testing.assert_allclose(outputs, 1 / (1 + np.exp(-last(x))), atol=1e-5)
+    # What is behind the second layer's dropout differs in training, what is before does not.
+    assert np.ptp(numpy(mlp(inputs, training=True)) - outputs) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"activation": ["relu"]}, {"dropout": [0.1, 0.2, 0.3]}, {"dropout": ()}]
+)
+def test_mlp_needs_one_value_per_hidden_layer(wrong):
+    (argument, value), *_ = wrong.items()
+    with raises_value_error(f"`{argument}`", "hidden_units=[4, 3]", f"Received: {len(value)}"):
+        ke.layers.MLP([4, 3], **wrong)
+
+
 def test_mlp_names_an_unknown_normalization():
     with raises_value_error("rms, layer, batch", "'group'"):
         ke.layers.MLP([4], normalization="group")

@@ -8,7 +8,7 @@ import keras_elastor as ke
 from keras_elastor.models import registry
 from keras_elastor.models.registry import find_model
 from tests.assertions import raises_value_error
-from tests.backends import call
+from tests.backends import call, numpy
 from tests.checks import random_batch, run_model_test
 
 SCHEMA = ke.FeatureSchema(
@@ -251,7 +251,8 @@ def test_an_encoder_is_settings_or_a_template():
             assert encoder.embedding_dim == 6
             assert float(encoder.embeddings_regularizer.l2) == 0.5
             assert encoder.numeric_initializer.stddev == 0.3
-    assert template.schema is None and not template.built
+    assert template.schema is None
+    assert not template.built
     with raises_value_error("encoder", "embedding_dim", "6", "7"):
         make("DNN", encoder=template, embedding_dim=7)
     with raises_value_error("encoder", "'embeding_dim'", "embedding_dim"):
@@ -269,3 +270,31 @@ def test_settings_of_a_preset_s_encoder_are_replaced_one_by_one():
     encoder = model.get_layer("encoder")
     assert float(encoder.embeddings_regularizer.l2) == 5e-6
     assert "SumPooling" in str(encoder.history_pooling)
+
+
+def test_only_the_hidden_layers_of_dlrm_are_normalized():
+    schema = ke.FeatureSchema([ke.Numeric("price"), ke.Numeric("age"), ke.Categorical("item", 5)])
+    model = ke.models.DLRM(schema, 3, bottom_units=[6], hidden_units=[4], normalization="batch")
+    bottom = model.get_layer("bottom")
+    hidden, norm, _, last, _ = bottom.layers
+    norm.moving_mean.assign(np.linspace(-1, 1, 6))
+    norm.moving_variance.assign(np.linspace(0.5, 2, 6))
+    numbers = np.array([[0.3, -1.2], [2.0, 0.7]], "float32")
+    x = numbers @ numpy(hidden.kernel) + numpy(hidden.bias)
+    x = (x - np.linspace(-1, 1, 6)) / np.sqrt(np.linspace(0.5, 2, 6) + 1e-5)
+    x = np.maximum(np.maximum(x, 0) @ numpy(last.kernel) + numpy(last.bias), 0)
+    np.testing.assert_allclose(call(bottom, numbers), x, atol=1e-5)
+
+
+def test_a_model_with_rates_and_activations_per_layer_survives_saving(tmp_path):
+    model = make(
+        "DNN",
+        hidden_units=(8, 6),
+        activation=[keras.layers.PReLU(), None],
+        dropout=[0.1, 0.3],
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.get_layer("head").dropout == [0.1, 0.3]
+    inputs, _ = random_batch(SCHEMA)
+    np.testing.assert_allclose(call(loaded, inputs), call(model, inputs), atol=1e-6)

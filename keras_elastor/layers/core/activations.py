@@ -14,9 +14,14 @@ def serialize_activation(activation: ActivationLike) -> Any:
     """The activation as a plain value.
 
     A layer given as an argument is a template for several layers; kept as a plain value, it is not
-    mistaken for a part of the layer that was given it.
+    mistaken for a part of the layer that was given it. None stays None; of a list, each is made
+    plain.
     """
+    if isinstance(activation, list | tuple):
+        return [serialize_activation(item) for item in activation]
     activation = deserialize(activation)
+    if activation is None:
+        return None
     if isinstance(activation, keras.layers.Layer):
         return serialize(activation)
     return keras.activations.serialize(keras.activations.get(activation))

@@ -12,7 +12,14 @@ from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.rms_norm import RMSNorm
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, Shape, Tensor
+from keras_elastor.utils.types import (
+    ActivationLike,
+    Config,
+    InitializerLike,
+    RateLike,
+    Shape,
+    Tensor,
+)
 
 _NORMALIZATIONS: dict[str, Any] = {
     "rms": RMSNorm,
@@ -26,16 +33,20 @@ _NORMALIZATIONS: dict[str, Any] = {
 class MLP(keras.layers.Layer):
     """Multi-layer perceptron.
 
-        h_i = dropout(activation(norm(h_{i-1} W_i + b_i)));   y = h_m W + b
+        h_i = dropout(activation(norm(h_{i-1} W_i + b_i)));   y = output_activation(h_m W + b)
 
     Args:
         hidden_units: Widths of the hidden layers; may be empty.
-        output_units: Width of the last, linear layer; None leaves it out. Default: None.
-        activation: Elementwise function, or a layer such as `Dice()`. Default: "relu".
+        output_units: Width of the last layer, without norm and dropout; None leaves it out.
+            Default: None.
+        activation: Elementwise function of the hidden layers, or a layer such as `Dice()` or
+            `keras.layers.PReLU()`, of which each gets its own; None for none. A list has one per
+            hidden layer. Default: "relu".
         normalization: None, "rms", "layer" or "batch": the norm before each activation.
             Default: None.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or a list of rates, one per hidden layer. Default: 0.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
+        output_activation: As `activation`, of the last layer. Default: None.
 
     Input shape: `(..., dim)`. Output shape: `(..., output_units)`, or the last hidden width.
 
@@ -46,7 +57,8 @@ class MLP(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: If a width below 1 or an unknown normalization.
+        ValueError: If a width below 1, an unknown normalization, or a list of activations or rates
+            of another length than `hidden_units`.
 
     Reference: FuxiCTR, `MLP_Block`.
     """
@@ -57,8 +69,9 @@ class MLP(keras.layers.Layer):
         output_units: int | None = None,
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         kernel_initializer: InitializerLike = None,
+        output_activation: ActivationLike = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,7 +89,22 @@ class MLP(keras.layers.Layer):
         self.activation = serialize_activation(activation)
         self.normalization = normalization
         self.dropout = dropout
+        self._activations = self._per_layer("activation", self.activation)
+        self._rates = self._per_layer("dropout", dropout)
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
+        self.output_activation = serialize_activation(output_activation)
+
+    def _per_layer(self, argument: str, value: Any) -> list[Any]:
+        """One value per hidden layer."""
+        if not isinstance(value, list | tuple):
+            return [value] * len(self.hidden_units)
+        if len(value) != len(self.hidden_units):
+            raise ValueError(
+                f"MLP: expected `{argument}` to be one for all hidden layers or a list with one "
+                f"for each of the {len(self.hidden_units)} in hidden_units="
+                f"{list(self.hidden_units)}. Received: {len(value)}, {argument}={list(value)}"
+            )
+        return list(value)
 
     def _make_layers(self) -> list[Any]:
         layers: list[Any] = []
@@ -84,11 +112,14 @@ class MLP(keras.layers.Layer):
             layers.append(self._dense(units, f"hidden_{index}"))
             if self.normalization is not None:
                 layers.append(_NORMALIZATIONS[self.normalization](dtype=self.dtype_policy))
-            layers.append(make_activation(self.activation, self.dtype_policy))
-            if self.dropout:
-                layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))
+            if self._activations[index] is not None:
+                layers.append(make_activation(self._activations[index], self.dtype_policy))
+            if self._rates[index]:
+                layers.append(keras.layers.Dropout(self._rates[index], dtype=self.dtype_policy))
         if self.output_units is not None:
             layers.append(self._dense(self.output_units, "output"))
+            if self.output_activation is not None:
+                layers.append(make_activation(self.output_activation, self.dtype_policy))
         return layers
 
     def _dense(self, units: int, name: str) -> Any:
@@ -130,4 +161,5 @@ class MLP(keras.layers.Layer):
             "normalization": self.normalization,
             "dropout": self.dropout,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "output_activation": self.output_activation,
         }

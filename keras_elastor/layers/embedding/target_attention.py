@@ -14,7 +14,7 @@ from keras_elastor.layers.core.mlp import MLP
 from keras_elastor.layers.core.numerics import at_least_float32
 from keras_elastor.layers.embedding.history_pooling import HistoryPooling
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, Config, Shape, Tensor
+from keras_elastor.utils.types import ActivationLike, Config, RateLike, Shape, Tensor
 
 
 @register
@@ -29,7 +29,7 @@ class TargetAttention(HistoryPooling):
     Args:
         hidden_units: Widths of the MLP's hidden layers. Default: (64,).
         activation: Elementwise function, or a layer, of the MLP. Default: None, `Dice()`.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         use_softmax: Whether the weights are normalized over the items of the history. Default:
             False.
 
@@ -52,7 +52,7 @@ class TargetAttention(HistoryPooling):
         self,
         hidden_units: Sequence[int] = (64,),
         activation: ActivationLike = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         use_softmax: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -14,7 +14,14 @@ from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.mlp import MLP
 from keras_elastor.layers.core.numerics import at_least_float32
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, Shape, Tensor
+from keras_elastor.utils.types import (
+    ActivationLike,
+    Config,
+    InitializerLike,
+    RateLike,
+    Shape,
+    Tensor,
+)
 
 _POOLINGS = ("flatten", "mean")
 
@@ -37,7 +44,7 @@ class PredictionHead(keras.layers.Layer):
         activation: Elementwise function, or a layer such as `Dice()`. Default: "relu".
         normalization: None, "rms", "layer" or "batch": the norm before each activation.
             Default: None.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, token_dim)`, or `(batch, dim)`, where there is nothing to pool.
@@ -63,7 +70,7 @@ class PredictionHead(keras.layers.Layer):
         hidden_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
     ) -> None:

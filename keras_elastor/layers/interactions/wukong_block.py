@@ -21,17 +21,17 @@ class WukongBlock(keras.layers.Layer):
     """Second-order interactions and linear compressions, side by side; stacks double the order.
 
         F = reshape(MLP(layer_norm(vec(X X^T Y))));   C = W_L X
-        Z = layer_norm([F; C] + W_R X)
+        Z = layer_norm([F; C] + W_R X + b_R)
 
-    W_R is the identity where the number of tokens does not change. Hidden layers of the MLP are
-    followed by ReLU, its last layer is linear.
+    Where the number of tokens does not change, X is added as it is. Each layer of the MLP, the last
+    one, too, is followed by ReLU. Y is drawn from N(0, 1), as in FuxiCTR.
 
     Args:
         interaction_tokens: Number of rows of F. Default: 40.
         linear_tokens: Number of rows of C. Default: 40.
         rank: Width of the projection Y. Default: 8.
         hidden_units: Widths of the MLP's hidden layers. Default: (512, 256).
-        kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
+        kernel_initializer: Initializer of each matrix but Y. Default: None, Xavier normal.
 
     Input shape: `(batch, tokens, dim)`.
     Output shape: `(batch, interaction_tokens + linear_tokens, dim)`.
@@ -45,7 +45,8 @@ class WukongBlock(keras.layers.Layer):
     Raises:
         ValueError: If an argument is below 1.
 
-    Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545), sections 3.3 to 3.6.
+    Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545), sections 3.3 to 3.6; FuxiCTR,
+    `WuKongLayer`.
     """
 
     def __init__(
@@ -70,17 +71,26 @@ class WukongBlock(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         """Make the weights of both parts, the norms and the residual's map."""
         tokens, dim = require_tokens(self, input_shape)
-        self.projection = self._add_kernel("projection", (tokens, self.rank))
+        # No linear map of PyTorch's, hence not among those that FuxiCTR draws anew.
+        self.projection = self.add_weight(
+            name="projection",
+            shape=(tokens, self.rank),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+        )
         self.linear_kernel = self._add_kernel("linear_kernel", (self.linear_tokens, tokens))
         self.residual_kernel = None
         total = self.interaction_tokens + self.linear_tokens
         if total != tokens:
             self.residual_kernel = self._add_kernel("residual_kernel", (total, tokens))
+            self.residual_bias = self.add_weight(
+                name="residual_bias", shape=(total, 1), initializer="zeros"
+            )
         self.interaction_norm = self._make_norm("interaction_norm", (None, tokens * self.rank))
         self.mlp = MLP(
             self.hidden_units,
             output_units=self.interaction_tokens * dim,
             kernel_initializer=self.kernel_initializer,
+            output_activation="relu",
             dtype=self.dtype_policy,
             name="mlp",
         )
@@ -108,7 +118,7 @@ class WukongBlock(keras.layers.Layer):
         compressed = ops.convert_to_tensor(self.linear_kernel) @ inputs
         residual = inputs
         if self.residual_kernel is not None:
-            residual = ops.convert_to_tensor(self.residual_kernel) @ inputs
+            residual = ops.convert_to_tensor(self.residual_kernel) @ inputs + self.residual_bias
         outputs = ops.concatenate([interactions, compressed], axis=1)
         return self.output_norm(outputs + residual)
 

@@ -10,7 +10,7 @@ import keras
 from keras_elastor.layers import MLP, FeatureEncoder, LowRankCrossMixture, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, Config
+from keras_elastor.utils.types import ActivationLike, Config, RateLike
 
 
 class CrossModel(RankingModel):
@@ -38,7 +38,7 @@ class CrossModel(RankingModel):
         stacked_units: Sequence[int],
         activation: ActivationLike,
         normalization: str | None,
-        dropout: float,
+        dropout: RateLike,
         encoder: FeatureEncoder,
         dtype: Any,
         config: Config,

@@ -11,7 +11,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer, serialize_arguments
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 @register_model("dcn_v2")
@@ -37,7 +37,7 @@ class DCNv2(CrossModel):
             None for `num_cross_layers` layers `CrossLayer`. Default: None.
         activation: Elementwise function of the MLPs, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
@@ -63,7 +63,7 @@ class DCNv2(CrossModel):
         cross: LowRankCrossMixture | None = None,
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,

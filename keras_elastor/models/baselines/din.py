@@ -12,7 +12,7 @@ from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 @register_model("din")
@@ -33,7 +33,10 @@ class DIN(RankingModel):
         activation: Elementwise function of the MLP, or a layer. Default: None, `Dice()`.
         normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
         dropout: Rate after each activation of the MLP. Default: 0.
-        attention_dropout: Rate after each activation of the attention. Default: 0.
+        attention_dropout: Rate after each activation of the attention, or one per layer.
+            Default: 0.
+        joint_histories: Groups of names of histories that are attended as one, see
+            `FeatureEncoder`. Default: (), one by one.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema; its
             `joint_histories` are attended as one. Default: None.
@@ -64,8 +67,9 @@ class DIN(RankingModel):
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = None,
         normalization: str | None = None,
-        dropout: float = 0.0,
-        attention_dropout: float = 0.0,
+        dropout: RateLike = 0.0,
+        attention_dropout: RateLike = 0.0,
+        joint_histories: Sequence[Sequence[str]] = (),
         encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,

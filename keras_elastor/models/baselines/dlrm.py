@@ -14,17 +14,17 @@ from keras_elastor.models.ranking_model import RankingModel, make_inputs, select
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 @register_model("dlrm")
 class DLRM(RankingModel):
     """Deep learning recommendation model.
 
-        z = activation(MLP_bottom(numeric features))
+        z = activation(MLP_bottom(numeric features) W + b)
         logits = MLP_top([all dot products of two of e_1, ..., e_F, z; z])
 
-    Without numeric features there is no z.
+    The map to z has no norm, as in FuxiCTR. Without numeric features there is no z.
 
     Args:
         schema: A `FeatureSchema`.
@@ -60,7 +60,7 @@ class DLRM(RankingModel):
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,
@@ -77,9 +77,11 @@ class DLRM(RankingModel):
             vectors.append(stages["encoder"])
         if numeric:
             bottom = MLP(
-                (*bottom_units, encoder.embedding_dim),
-                activation=activation,
-                normalization=normalization,
+                bottom_units,
+                encoder.embedding_dim,
+                activation,
+                normalization,
+                output_activation=activation,
                 dtype=dtype,
                 name="bottom",
             )

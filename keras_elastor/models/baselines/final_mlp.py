@@ -13,7 +13,7 @@ from keras_elastor.models.ranking_model import RankingModel, encode, select_feat
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 @register_model("final_mlp")
@@ -69,8 +69,8 @@ class FinalMLP(RankingModel):
         second_context: Sequence[str] = (),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        first_dropout: float = 0.0,
-        second_dropout: float = 0.0,
+        first_dropout: RateLike = 0.0,
+        second_dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,

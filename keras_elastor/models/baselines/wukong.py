@@ -11,7 +11,7 @@ from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 @register_model("wukong")
@@ -19,9 +19,6 @@ class Wukong(RankingModel):
     """Blocks of second-order interactions; each doubles the order that is reached.
 
         X_0 = encoder(features);   X_l = WukongBlock(X_{l-1});   logits = MLP(vec X_L)
-
-    This is the paper's form. FuxiCTR's model `WuKong` maps the flattened embeddings instead of the
-    tokens and keeps the number of tokens.
 
     Args:
         schema: A `FeatureSchema`.
@@ -47,7 +44,7 @@ class Wukong(RankingModel):
     >>> model.stage_names
     ['encoder', 'block_0', 'block_1']
 
-    Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545).
+    Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545); FuxiCTR, model `WuKong`.
     """
 
     def __init__(
@@ -62,7 +59,7 @@ class Wukong(RankingModel):
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,

@@ -11,7 +11,7 @@ from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import serialize_arguments
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 @register_model("xdeepfm")
@@ -27,7 +27,7 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
         hidden_units: Widths of the MLP; empty leaves it out. Default: (400, 400, 400).
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
-        dropout: Rate after each activation. Default: 0.
+        dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. The regularizer holds for the
             linear term's weights, too. Default: None.
@@ -51,7 +51,7 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
         hidden_units: Sequence[int] = (400, 400, 400),
         activation: ActivationLike = "relu",
         normalization: str | None = None,
-        dropout: float = 0.0,
+        dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,
         **kwargs: Any,

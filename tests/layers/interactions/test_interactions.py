@@ -171,13 +171,24 @@ def test_wukong_block(linear_tokens):
     products = layer_norm(products.reshape(3, -1))
     products = products * w["interaction_norm/gamma"] + w["interaction_norm/beta"]
     hidden = np.maximum(products @ w["mlp/hidden_0/kernel"] + w["mlp/hidden_0/bias"], 0)
-    interactions = (hidden @ w["mlp/output/kernel"] + w["mlp/output/bias"]).reshape(3, 2, 3)
+    interactions = np.maximum(hidden @ w["mlp/output/kernel"] + w["mlp/output/bias"], 0)
+    interactions = interactions.reshape(3, 2, 3)
     outputs = np.concatenate([interactions, w["linear_kernel"] @ FIELDS], axis=1)
     # Four tokens in and four out need no map.
-    residual = w["residual_kernel"] @ FIELDS if linear_tokens == 1 else FIELDS
-    assert ("residual_kernel" in w) == (linear_tokens == 1)
+    residual = FIELDS
+    if linear_tokens == 1:
+        residual = w["residual_kernel"] @ FIELDS + w["residual_bias"]
+    assert ("residual_kernel" in w) == ("residual_bias" in w) == (linear_tokens == 1)
     expected = layer_norm(outputs + residual) * w["output_norm/gamma"] + w["output_norm/beta"]
     assert_close(layer, FIELDS, expected)
+
+
+def test_the_projection_of_wukong_starts_as_in_fuxictr():
+    layer = ke.layers.WukongBlock(2, 2, rank=50, hidden_units=[5])
+    layer.build((None, 100, 3))
+    assert np.std(numpy(layer.projection)) == pytest.approx(1, abs=0.03)
+    kernel = numpy(layer.linear_kernel)
+    assert np.std(kernel) == pytest.approx((2 / 102) ** 0.5, rel=0.2)
 
 
 def test_per_token_layer_norm():
