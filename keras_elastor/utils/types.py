@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
+
+import keras
 
 Tensor: TypeAlias = Any
 """A tensor of the running backend, a numpy array or a `keras.KerasTensor`."""
@@ -14,13 +16,18 @@ Shape: TypeAlias = tuple[int | None, ...]
 Config: TypeAlias = dict[str, Any]
 """What `get_config` returns: plain values and serialized Keras objects."""
 
-InitializerLike: TypeAlias = Any
-"""A `keras.initializers.Initializer`, its name, its config, or None for the default."""
+InitializerLike: TypeAlias = (
+    keras.initializers.Initializer | Callable[..., Any] | str | Config | None
+)
+"""A `keras.initializers.Initializer`, a function of shape and dtype, its name, its config, or None
+for the default."""
 
-RegularizerLike: TypeAlias = Any
+RegularizerLike: TypeAlias = keras.regularizers.Regularizer | str | Config | None
 """A `keras.regularizers.Regularizer`, its name, its config, or None."""
 
-ActivationLike: TypeAlias = Any
+ActivationLike: TypeAlias = (
+    Callable[..., Any] | str | keras.layers.Layer | Config | Sequence["ActivationLike"] | None
+)
 """A function of one tensor, its name, a layer as a template, or None for the identity.
 
 An MLP also takes a list of these, one per hidden layer.

@@ -26,10 +26,8 @@ def get_kernel_initializer(initializer: InitializerLike) -> Any:
 
 
 def clone_initializer(initializer: Any) -> Any:
-    """A new initializer of the same config (with a new seed where none was given)."""
-    if isinstance(initializer, keras.initializers.Initializer):
-        return initializer.__class__.from_config(initializer.get_config())
-    return initializer
+    """A copy of an initializer, with a new seed where none was given; a function as it is."""
+    return initializer.clone() if hasattr(initializer, "clone") else initializer
 
 
 @register
