@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.reading.canonical_text import canonical_text, first_inexact
 from keras_elastor.data.reading.raw_column import RawColumn
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.recipe import (
@@ -25,8 +26,6 @@ DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
 
 _INT32 = 2**31
-# Whole numbers up to here are exact in float64.
-_EXACT = 2**53
 _EXPECTED = {"string": "text", "integer": "a whole number", "float": "a finite number"}
 
 
@@ -185,7 +184,7 @@ class _Checks:
         self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
     ) -> Series:
         values, bad = _parse(raw.values, dtype)
-        self._report(bad, raw, _EXPECTED[dtype])
+        self._report(bad, raw, _expected(dtype, raw.values))
         return values if column.fill is None else values.fill_null(column.fill)
 
     def _evaluate(
@@ -269,23 +268,41 @@ def parse_expression(expression: str, column: CategoricalColumn | NumericColumn)
     return parsed
 
 
+def _expected(dtype: str, values: Series) -> str:
+    """What a value of a raw column should have been, for a message."""
+    pl = import_optional("polars", extra="data")
+    if dtype == "integer" and values.dtype == pl.UInt64:
+        return "a whole number below 2^63; a column of dtype 'string' takes larger ones"
+    if dtype != "float" and values.dtype.is_float():
+        whole = "a whole number" if dtype == "integer" else "a finite number"
+        return f"{whole}, below {first_inexact(values)} where whole, as floats above are rounded"
+    return _EXPECTED[dtype]
+
+
 def _parse(raw: Series, dtype: str) -> tuple[Series, Series]:
     """A column as String, Int64 or Float64, null where empty, and marks of unusable values."""
     pl = import_optional("polars", extra="data")
     if dtype == "string":
-        return raw.cast(pl.String), pl.repeat(False, len(raw), eager=True)
+        return canonical_text(raw)
     given = raw.is_not_null()
     if dtype == "integer" and raw.dtype != pl.Boolean:
+        if raw.dtype.is_nested() or raw.dtype == pl.Binary:
+            return pl.Series([None] * len(raw), dtype=pl.Int64), given
         numbers = raw.cast(pl.Int64, strict=False)
+        if raw.dtype.is_decimal():
+            return numbers, given & ~(numbers.cast(raw.dtype, strict=False) == raw).fill_null(False)
         bad = given & (numbers.is_null() | (raw.dtype.is_float()))
         if not bad.any():
             return numbers, bad
         # Tables with missing values often write whole numbers as 12.0.
         floats = raw.cast(pl.Float64, strict=False)
-        whole = ((floats.floor() == floats) & (floats.abs() <= _EXACT)).fill_null(False) & bad
+        exact = floats.abs() < first_inexact(raw if raw.dtype.is_float() else floats)
+        whole = ((floats.floor() == floats) & exact).fill_null(False) & bad
         return numbers.set(bad, None).zip_with(~whole, floats.set(~whole, 0.0).cast(pl.Int64)), (
             bad & ~whole
         )
+    if raw.dtype.is_nested() or raw.dtype == pl.Binary:
+        return pl.Series([None] * len(raw), dtype=pl.Float64), given
     numbers = raw.cast(pl.Float64, strict=False)
     if dtype == "integer":
         numbers = numbers.cast(pl.Int64)
