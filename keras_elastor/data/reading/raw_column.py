@@ -37,7 +37,9 @@ class RawColumn:
             array = array.cast(array.type.value_type)
         if pa.types.is_string_view(array.type):
             array = array.cast(pa.large_string())
-        if as_codes and not pa.types.is_dictionary(array.type):
+        if pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type):
+            array = _without_views(array)
+        if as_codes and not (pa.types.is_dictionary(array.type) or pa.types.is_nested(array.type)):
             array = array.dictionary_encode(null_encoding="encode")
         codes = None
         if pa.types.is_dictionary(array.type):
@@ -75,3 +77,17 @@ class RawColumn:
             distinct = values.to_arrow().dictionary_encode(null_encoding="encode")
             array, codes = distinct.dictionary, self.rows(distinct.indices.to_numpy())
         return pa.DictionaryArray.from_arrays(codes, array)
+
+
+def _without_views(array: Array) -> Array:
+    """A column of list views as one of lists, which polars reads.
+
+    Arrow's own cast (26.0) loses elements.
+    """
+    pa = import_optional("pyarrow", extra="data")
+    pc = import_optional("pyarrow.compute", extra="data")
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
+    ends = np.cumsum(lengths, dtype=np.int64)
+    return pa.LargeListArray.from_arrays(
+        pa.array(np.insert(ends, 0, 0)), array.flatten(), mask=pc.is_null(array)
+    )

@@ -163,8 +163,13 @@ class _Checks:
         pa = import_optional("pyarrow", extra="data")
         pl = import_optional("polars", extra="data")
         raw = self._raw(column.source_name)
-        is_list = isinstance(raw.values.dtype, pl.List)
-        lists = raw.values if is_list else raw.values.cast(pl.String).str.split(column.separator)
+        lists = raw.values
+        if lists.dtype == pl.Array:
+            lists = lists.arr.to_list()
+        elif lists.dtype != pl.List:
+            texts, bad = canonical_text(lists)
+            self._report(bad, raw, "a list, or text")
+            lists = texts.str.split(column.separator)
         if raw.codes is not None:
             lists = lists.gather(raw.codes)
         lengths = lists.list.len().fill_null(0).to_numpy()

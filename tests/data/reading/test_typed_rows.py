@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import keras_elastor as ke
@@ -66,6 +67,49 @@ def test_right_values(column, values, expected):
 )
 def test_wrong_values_are_named(column, values, wrong):
     assert [row for row, _ in typed(column, values)[1]] == wrong
+
+
+LISTS = [[1, 2], [], None, [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.int64()),
+        pa.large_list(pa.int32()),
+        pa.list_view(pa.int64()),
+        pa.large_list_view(pa.int16()),
+        pa.list_(pa.int64(), 2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["string", "integer"])
+def test_every_storage_of_lists(kind, dtype):
+    is_fixed = pa.types.is_fixed_size_list(kind)
+    lists = [[1, 2], [0, 5], None, [3, 4]] if is_fixed else LISTS
+    # A slice, so that the values do not begin at the start of their buffer.
+    array = pa.array([[9, 9], *lists], kind)[1:]
+    table = pa.table({"x": array, "label": [1] * len(lists)})
+    rows, _, bad = type_rows(table, ke.data.Recipe([History("x", 3, dtype=dtype)]))
+    convert = str if dtype == "string" else int
+    expected = [[convert(item) for item in row or ()] for row in lists]
+    assert rows.features["x"].to_pylist() == expected
+    assert not bad
+
+
+@pytest.mark.parametrize(
+    "array",
+    [pa.array([[1]]), pa.array([{"a": 1}]), pa.array([[[1]]]), pa.array([b"\xff"])],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "column", [Categorical("x"), Categorical("x", dtype="integer"), Number("x")], ids=repr
+)
+def test_nested_values_and_bytes_are_named(array, column):
+    table = pa.table({"x": array, "label": [1]})
+    _, kept, bad = type_rows(table, ke.data.Recipe([column]))
+    assert [(problem.row, problem.column) for problem in bad] == [(0, "x")]
+    assert not len(kept)
 
 
 def test_the_buckets_of_criteo():
