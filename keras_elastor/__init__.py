@@ -19,6 +19,7 @@ from keras_elastor import (
     training,
 )
 from keras_elastor.metrics.evaluate import evaluate
+from keras_elastor.runs.predictor import Predictor
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.version import __version__
 
@@ -27,6 +28,7 @@ __all__ = [
     "Embedding",
     "FeatureSchema",
     "Numeric",
+    "Predictor",
     "Sequence",
     "__version__",
     "analysis",

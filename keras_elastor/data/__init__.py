@@ -4,6 +4,7 @@ from keras_elastor.data.dataframe import EncodedTable, from_dataframe, infer_rec
 from keras_elastor.data.prepared.load import load
 from keras_elastor.data.prepared.manifest import Manifest
 from keras_elastor.data.prepared.prepare import prepare
+from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.recipe import CategoricalColumn, NumericColumn, Recipe, SequenceColumn
 from keras_elastor.data.split import Split
 from keras_elastor.data.synthetic.synthetic import SyntheticImpressions, synthetic
@@ -15,6 +16,7 @@ __all__ = [
     "EncodedTable",
     "Manifest",
     "NumericColumn",
+    "Preprocessor",
     "Recipe",
     "SequenceColumn",
     "Split",

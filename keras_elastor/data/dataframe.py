@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Any, TypeAlias
+from typing import Any, cast
 
 import numpy as np
 
-from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
+from keras_elastor.data.preprocessor import Preprocessor
+from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import (
     CategoricalColumn,
     NumericColumn,
@@ -17,63 +17,45 @@ from keras_elastor.data.recipe import (
     SequenceColumn,
 )
 from keras_elastor.data.split import Split
-from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
-
-DataFrame: TypeAlias = Any
 
 _LONGEST_HISTORY = 100
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EncodedTable:
-    """A recipe, the vocabularies of its training rows, and these rows.
+    """A preprocessor and the training rows that its vocabularies were counted from.
 
     Args:
-        encoder: Recipe and vocabularies.
+        preprocessor: Recipe and vocabularies; `ke.Predictor` takes it, and it can be saved alone.
         train: The encoded training rows.
     """
 
-    encoder: Encoder
+    preprocessor: Preprocessor
     train: Split
 
     @property
     def recipe(self) -> Recipe:
         """How columns become features."""
-        return self.encoder.recipe
+        return cast("Recipe", self.preprocessor.recipe)
 
-    @functools.cached_property
+    @property
     def schema(self) -> FeatureSchema:
         """The features, for models."""
-        return self.encoder.schema
+        return self.preprocessor.schema
 
-    def split(self, frame: DataFrame) -> Split:
-        """Encode further rows with labels, for validation or test.
+    def split(self, rows: Rows) -> Split:
+        """Encode further rows with labels, for validation or test, as `Preprocessor.split` does."""
+        return self.preprocessor.split(rows)
 
-        Args:
-            frame: A pandas or polars frame with the columns of the recipe.
-
-        Raises:
-            ValueError: If a column is missing or a value is wrong; the message names it.
-        """
-        return _encode(self.encoder, _typed(to_polars(frame), self.recipe))
-
-    def features(self, frame: DataFrame) -> dict[str, np.ndarray]:
-        """Encode rows without labels, for `model.predict`.
-
-        Args:
-            frame: A pandas or polars frame with the columns of the features.
-
-        Raises:
-            ValueError: If a column is missing or a value is wrong; the message names it.
-        """
-        recipe = dataclasses.replace(self.recipe, group=None, weight=None)
-        return self.encoder.encode(_typed(to_polars(frame), recipe, with_label=False))
+    def features(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Encode rows without labels, for `model.predict`, as `Preprocessor.features` does."""
+        return self.preprocessor.features(rows)
 
 
 def from_dataframe(
-    frame: DataFrame,
+    frame: Rows,
     label: str | tuple[str, ...] = "label",
     group: str | None = None,
     weight: str | None = None,
@@ -86,7 +68,8 @@ def from_dataframe(
     `table.recipe.to_json()` to read it, and give a corrected one where it is wrong.
 
     Args:
-        frame: The training rows as a pandas or polars frame.
+        frame: The training rows: a pandas or polars DataFrame, an Arrow table, a list of one dict
+            per row, or a dict of one list per column.
         label: Column of the label, 0 or 1; or several, one per task.
         group: Column of whole numbers for group-wise metrics, usually the user.
         weight: Column of sample weights.
@@ -121,15 +104,11 @@ def from_dataframe(
     frame = to_polars(frame)
     if recipe is None:
         recipe = infer_recipe(frame, label, group, weight, min_count)
-    rows = _typed(frame, recipe)
-    counter = VocabularyCounter(recipe)
-    counter.add(VocabularyCounter.count(rows, recipe))
-    encoder = Encoder(recipe, counter.vocabularies())
-    return EncodedTable(encoder, _encode(encoder, rows))
+    return EncodedTable(*Preprocessor.fit(frame, recipe))
 
 
 def infer_recipe(
-    frame: DataFrame,
+    frame: Rows,
     label: str | tuple[str, ...] = "label",
     group: str | None = None,
     weight: str | None = None,
@@ -147,7 +126,7 @@ def infer_recipe(
     A group that holds integers is a feature, too, as the user usually is.
 
     Args:
-        frame: A pandas or polars frame.
+        frame: As for `from_dataframe`.
         label: As for `from_dataframe`.
         group: As for `from_dataframe`.
         weight: As for `from_dataframe`.
@@ -188,50 +167,3 @@ def _infer_column(column: Any, min_count: int) -> RecipeColumn:
         f"Column '{name}': expected strings, booleans, integers, floats, or lists of strings or "
         f"integers. Received: dtype={dtype}. Drop the column, or turn it into one of these"
     )
-
-
-def to_polars(frame: DataFrame) -> DataFrame:
-    """A pandas or polars frame as a polars frame, with NaN in pandas as missing.
-
-    Raises:
-        ValueError: If it is neither, or a column holds values of several types.
-    """
-    pl = import_optional("polars", extra="data")
-    if isinstance(frame, pl.DataFrame):
-        return frame
-    if type(frame).__module__.partition(".")[0] != "pandas" or not hasattr(frame, "columns"):
-        raise ValueError(f"Expected a pandas or polars DataFrame. Received: {type(frame).__name__}")
-    columns = {}
-    for name in frame.columns:
-        try:
-            columns[str(name)] = pl.from_pandas(frame[name], nan_to_null=True)
-        except (TypeError, ValueError, pl.exceptions.PolarsError, OSError) as error:
-            raise ValueError(
-                f"Column '{name}': expected values of one type. Cast the column. {error}"
-            ) from error
-    return pl.DataFrame(columns)
-
-
-def _typed(frame: DataFrame, recipe: Recipe, with_label: bool = True) -> TypedRows:
-    needed = list(recipe.sources)
-    if not with_label:
-        needed = [name for name in needed if name not in recipe.labels]
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"Expected the columns {', '.join(needed)}. Missing: {', '.join(missing)}. The table "
-            f"has: {', '.join(frame.columns)}"
-        )
-    rows, _, bad = type_rows(frame.select(needed).to_arrow(), recipe, with_label)
-    if bad:
-        first = bad[0]
-        raise ValueError(
-            f"Row {first.row}, column '{first.column}': expected {first.expected}. Received: "
-            f"{first.received}. Such rows in the table: {len(bad)}. Correct or drop them"
-        )
-    return rows
-
-
-def _encode(encoder: Encoder, rows: TypedRows) -> Split:
-    labels = rows.labels[:, 0] if encoder.schema.num_tasks == 1 else rows.labels
-    return Split(encoder.encode(rows), labels, rows.weight)

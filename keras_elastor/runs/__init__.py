@@ -5,6 +5,7 @@ from keras_elastor.runs.comparison import ComparedModel, Comparison, compare
 from keras_elastor.runs.config import Named, RunConfig
 from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.runs.prediction import predict_file
+from keras_elastor.runs.predictor import Predictor
 from keras_elastor.runs.run_data import Data
 from keras_elastor.runs.runner import RunResult, load_model, run
 
@@ -14,6 +15,7 @@ __all__ = [
     "Data",
     "Named",
     "NonFiniteLossError",
+    "Predictor",
     "RunConfig",
     "RunError",
     "RunInterruptedError",

@@ -10,14 +10,11 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from keras_elastor.data import Recipe, Vocabulary
 from keras_elastor.data.reading.segment_rows import raise_bad_row
 from keras_elastor.data.reading.segments import Segment, read_header, read_segments, require_columns
 from keras_elastor.data.reading.text_rows import parse_lines
-from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.errors import writing
-from keras_elastor.runs.row_encoder import RowEncoder
-from keras_elastor.runs.runner import load_model
+from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -37,7 +34,7 @@ def predict_file(
     """Write the rows of a file with their click probabilities to another file.
 
     Args:
-        run: Folder of a run.
+        run: Folder of a run, or one that `Predictor.save` wrote.
         input_path: CSV, perhaps in gzip (`.gz`), or Parquet (`.parquet`). A run on prepared data
             reads the raw columns of its recipe, in its format, by its rules; labels need not be
             there. Any other run reads a column for each feature: values of the original data where
@@ -64,13 +61,13 @@ def predict_file(
         raise ValueError(f"Expected batch_size of at least 1. Received: {batch_size}")
     if not source.is_file():
         raise FileNotFoundError(f"{source}: there is no such file")
-    model = load_model(run)
-    recipe = _read_recipe(Path(run))
-    encoder = RowEncoder(model.schema, _read_vocabularies(Path(run)), recipe)
+    predictor = open_predictor(run)
+    preprocessor = predictor.preprocessor
+    recipe = preprocessor.recipe
     separator, file_columns = (recipe.separator, recipe.file_columns) if recipe else (",", None)
     columns = read_header(source, separator, file_columns)
-    require_columns(source, columns, encoder.sources)
-    labels = model.schema.labels
+    require_columns(source, columns, preprocessor.sources)
+    labels = predictor.labels
     names = ["probability"] if len(labels) == 1 else [f"probability_{name}" for name in labels]
     for name in names:
         if name in columns:
@@ -80,26 +77,14 @@ def predict_file(
     with _open_writer(target) as write:
         for segment in read_segments(source, columns, file_columns is None, _SEGMENT_BYTES):
             frame = _read_frame(segment, columns, separator)
-            features, bad = encoder.encode(frame)
+            features, bad = preprocessor.encode(frame)
             if bad:
                 raise_bad_row(segment, bad[0])
-            write(frame, dict(zip(names, _probabilities(model, features, batch_size), strict=True)))
+            found = predictor.predict_features(features, batch_size)
+            write(frame, dict(zip(names, found.values(), strict=True)))
             rows += len(frame)
             progress.update(segment.progress)
     return rows
-
-
-def _read_vocabularies(run: Path) -> dict[str, Vocabulary]:
-    path = run / "vocabularies.json"
-    if not path.exists():
-        return {}
-    configs = read_file(path).items()
-    return {name: Vocabulary.from_config(config) for name, config in configs}
-
-
-def _read_recipe(run: Path) -> Recipe | None:
-    path = run / "recipe.json"
-    return Recipe.from_config(read_file(path)) if path.exists() else None
 
 
 def _read_frame(segment: Segment, columns: list[str], separator: str) -> DataFrame:
@@ -111,20 +96,6 @@ def _read_frame(segment: Segment, columns: list[str], separator: str) -> DataFra
         if bad:
             raise_bad_row(segment, bad[0])
     return pl.from_arrow(table)
-
-
-def _probabilities(
-    model: keras.Model, features: dict[str, np.ndarray], batch_size: int
-) -> np.ndarray:
-    """Probabilities `(tasks, rows)`, float64."""
-    rows = len(next(iter(features.values())))
-    logits = []
-    for start in range(0, rows, batch_size):
-        # Every other size of a batch would be compiled anew: the last one is filled up.
-        places = np.minimum(np.arange(start, start + batch_size), rows - 1)
-        batch = model.predict_on_batch({name: array[places] for name, array in features.items()})
-        logits.append(np.asarray(batch, np.float64)[: rows - start])
-    return 1 / (1 + np.exp(-np.concatenate(logits).T))
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ class RunFolder:
         self.write_json("config.json", self.config.to_dict())
         for name, value in _description(data).items():
             self.write_json(name, value)
-        versions = _versions()
+        versions = describe_versions()
         present = self.path / "versions.json"
         if not present.exists():
             self.write_json("versions.json", {"started": _now(), **versions})
@@ -200,7 +200,8 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _versions() -> dict[str, Any]:
+def describe_versions() -> dict[str, Any]:
+    """Backend, machine, and versions of Python and of the packages that results depend on."""
     versions = {"keras_elastor": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

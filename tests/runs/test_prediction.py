@@ -1,10 +1,10 @@
 import gzip
+import json
 
 import numpy as np
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.runs.row_encoder import RowEncoder
 from keras_elastor.runs.runner import RunFolder
 from tests.assertions import raises_value_error
 from tests.backends import call
@@ -95,9 +95,10 @@ class TestWrongInput:
             ke.runs.predict_file(folder, tmp_path / "rows.parquet", tmp_path / "out.csv")
 
 
-class TestRowEncoder:
+class TestSchemaOnly:
     def encode(self, frame, *features, vocabularies=None):
-        return RowEncoder(ke.FeatureSchema(features), vocabularies or {}).encode(frame)
+        schema = ke.FeatureSchema(features)
+        return ke.data.Preprocessor.from_schema(schema, vocabularies).encode(frame)
 
     def test_raw_values_by_vocabulary(self):
         words = ke.data.Vocabulary(("b", "a"))
@@ -154,6 +155,5 @@ def test_vocabularies_travel_with_the_run(tmp_path):
     folder = RunFolder(config)
     with folder.locked():
         folder.create(ke.runs.Data(data.schema, *[data.train] * 3, {"item": words}))
-    from keras_elastor.runs.prediction import _read_vocabularies
-
-    assert _read_vocabularies(folder.path) == {"item": words}
+    stored = json.loads((folder.path / "vocabularies.json").read_text())
+    assert stored == {"item": {"values": ["b", "a"]}}

@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -237,6 +237,21 @@ def _file_name(number: int, table: str) -> str:
     return f"{number:03d}_{re.sub(r'[^a-zA-Z0-9_.-]', '_', table)[:80]}.json"
 
 
+def load_vocabularies(
+    folder: str | os.PathLike[str], tables: Iterable[str]
+) -> dict[str, Vocabulary]:
+    """Read what `save_vocabularies` wrote.
+
+    Args:
+        folder: The folder.
+        tables: Names of the tables, in the order in which they were saved.
+    """
+    return {
+        table: Vocabulary.load(storage.join(folder, VOCABULARIES, _file_name(number, table)))
+        for number, table in enumerate(tables)
+    }
+
+
 def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -> Encoder:
     """The recipe and vocabularies of a folder of prepared data.
 
@@ -245,10 +260,4 @@ def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -
         recipe: The recipe, where the folder is not whole yet.
     """
     recipe = Manifest.load(folder).recipe if recipe is None else recipe
-    return Encoder(
-        recipe,
-        {
-            table: Vocabulary.load(storage.join(folder, VOCABULARIES, _file_name(number, table)))
-            for number, table in enumerate(recipe.tables)
-        },
-    )
+    return Encoder(recipe, load_vocabularies(folder, recipe.tables))

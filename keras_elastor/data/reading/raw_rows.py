@@ -1,0 +1,94 @@
+"""Rows in memory, in whatever people keep them, as one kind of table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from keras_elastor.utils.optional import import_optional
+
+DataFrame: TypeAlias = Any
+Rows: TypeAlias = Any
+Series: TypeAlias = Any
+
+_EXPECTED = (
+    "Expected rows as a pandas or polars DataFrame, an Arrow table, a list of one dict per row, or "
+    "a dict of one list per column"
+)
+
+
+def to_polars(rows: Rows) -> DataFrame:
+    """Rows as a polars frame, with NaN in pandas and in Python's lists as missing.
+
+    Args:
+        rows: A pandas or polars DataFrame, an Arrow table or record batch, a list of one dict per
+            row (a key that a row lacks is missing there), or a dict of one list per column.
+
+    Raises:
+        ValueError: If it is none of these, or a column holds values of several types.
+    """
+    pl = import_optional("polars", extra="data")
+    if isinstance(rows, pl.DataFrame):
+        return rows
+    package = type(rows).__module__.partition(".")[0]
+    if package == "pyarrow" and hasattr(rows, "column_names"):
+        return pl.from_arrow(rows)
+    if package == "pandas" and hasattr(rows, "columns"):
+        columns = {str(name): _from_pandas(rows[name]) for name in rows.columns}
+    elif isinstance(rows, Mapping):
+        columns = {str(name): _from_values(str(name), values) for name, values in rows.items()}
+    elif isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {
+            str(name): _from_values(str(name), [row.get(name) for row in rows]) for name in names
+        }
+    else:
+        raise ValueError(f"{_EXPECTED}. Received: {type(rows).__name__}")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Expected columns of one length. Received the lengths: {lengths}")
+    return pl.DataFrame(columns)
+
+
+def _from_pandas(column: Any) -> Series:
+    pl = import_optional("polars", extra="data")
+    try:
+        return pl.from_pandas(column, nan_to_null=True)
+    except (TypeError, ValueError, pl.exceptions.PolarsError, OSError) as error:
+        raise ValueError(
+            f"Column '{column.name}': expected values of one type. Cast the column. {error}"
+        ) from error
+
+
+def _from_values(name: str, values: Any) -> Series:
+    pa = import_optional("pyarrow", extra="data")
+    pl = import_optional("polars", extra="data")
+    if isinstance(values, pl.Series):
+        return values
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise ValueError(
+            f"{_EXPECTED}. Received: a dict whose key '{name}' holds {values!r}. One row is a list "
+            "of one dict"
+        )
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        values = list(values)
+    try:
+        return pl.from_arrow(pa.array(values, from_pandas=True))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column '{name}': expected values of one type. {_odd_value(values)}{error}"
+        ) from error
+
+
+def _odd_value(values: Any) -> str:
+    """Says which is the first value that is not of the type of those before it."""
+    first: tuple[int, Any] | None = None
+    for row, value in enumerate(values):
+        if value is None:
+            continue
+        first = (row, value) if first is None else first
+        if type(value) is not type(first[1]):
+            return f"Received: {value!r} in row {row}, {first[1]!r} in row {first[0]}. "
+    return ""
