@@ -130,7 +130,8 @@ class Predictor:
             logits.append(
                 np.asarray(part, np.float64)[: rows - start].reshape(-1, len(self.labels))
             )
-        probabilities = 1 / (1 + np.exp(-np.concatenate(logits)))
+        # Not 1 / (1 + exp(-x)), which overflows on the way.
+        probabilities = np.exp(-np.logaddexp(0, -np.concatenate(logits)))
         return {name: probabilities[:, task] for task, name in enumerate(self.labels)}
 
     def save(self, folder: str | os.PathLike[str]) -> None:

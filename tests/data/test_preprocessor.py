@@ -194,3 +194,10 @@ print({{name: values.tolist() for name, values in features.items()}} == {IDS!r})
         check=False,
     )
     assert done.stdout.strip() == "True", done.stderr
+
+
+def test_a_doubled_column_is_named():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1, 2, 0]], columns=["user", "user", "click"])
+    with pytest.raises(ValueError, match="'user' more than once"):
+        ke.data.from_dataframe(frame, label="click")

@@ -36,6 +36,13 @@ def to_polars(rows: Rows) -> DataFrame:
     if package == "pyarrow" and hasattr(rows, "column_names"):
         return pl.from_arrow(rows)
     if package == "pandas" and hasattr(rows, "columns"):
+        names = [str(name) for name in rows.columns]
+        doubled = [name for place, name in enumerate(names) if name in names[:place]]
+        if doubled:
+            raise ValueError(
+                f"Expected columns of different names. Received: '{doubled[0]}' more than once. "
+                "Rename or drop one"
+            )
         columns = {str(name): _from_pandas(rows[name]) for name in rows.columns}
     elif isinstance(rows, Mapping):
         columns = {str(name): _from_values(str(name), values) for name, values in rows.items()}
