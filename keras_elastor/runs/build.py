@@ -14,9 +14,9 @@ from keras_elastor.datasets import kuairand_pure
 from keras_elastor.datasets import list_datasets as list_public_datasets
 from keras_elastor.models.registry import find_model
 from keras_elastor.runs.config import RunConfig
-from keras_elastor.runs.config_files import check_arguments, suggest
 from keras_elastor.runs.run_data import Data, prepared_data, synthetic_data
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.plain_values import check_arguments, suggest
 from keras_elastor.utils.saving import deserialize
 
 _DATASETS: dict[str, Callable[..., Any]] = {
@@ -68,8 +68,7 @@ def build_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:
     """
     name = config.model.name
     arguments = {key: deserialize(value) for key, value in config.model.arguments.items()}
-    if config.protocol.embedding_regularizer is not None:
-        arguments["embeddings_regularizer"] = config.protocol.embeddings_regularizer
+    arguments.update(config.protocol.model_arguments)
     found = find_model(name)
     if found is None:
         known = [*models.list_models(), *models.list_presets()]
