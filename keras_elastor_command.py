@@ -44,6 +44,7 @@ A preparation that was stopped goes on when the same command is given again.""",
     "train": """examples:
   keras-elastor train --dataset synthetic --model dnn --epochs 2
   keras-elastor train --dataset kuairand_pure --data-dir KuaiRand-Pure --model rank_elastor
+  keras-elastor train --config run.yaml --protocol keras --set protocol.optimizer=adamw
   keras-elastor train --config run.yaml --seed 1 --set protocol.patience=3
   keras-elastor train --dataset synthetic --model dnn --set 'model.arguments.hidden_units=[64, 64]'
 
@@ -91,8 +92,8 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    listing = add("list", "List the models, presets and datasets.")
-    listing.add_argument("kind", nargs="?", choices=["models", "presets", "datasets"])
+    listing = add("list", "List the models, presets, protocols and datasets.")
+    listing.add_argument("kind", nargs="?", choices=["models", "presets", "protocols", "datasets"])
 
     prepare = add("prepare", "Encode raw files once, for any number of trainings.")
     prepare.add_argument("--dataset", help="public dataset, see `keras-elastor list datasets`")
@@ -140,6 +141,9 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="see `keras-elastor list`")
     parser.add_argument("--data-dir", help="where the files of the dataset lie")
+    parser.add_argument(
+        "--protocol", help="how to train, see `keras-elastor list` (default: fuxictr)"
+    )
     parser.add_argument("--batch-size", type=int, help="rows per step (default: 4096)")
     parser.add_argument("--epochs", type=int, help="at most (default: 100)")
     parser.add_argument("--folder", help="holds the folders of runs (default: runs)")

@@ -20,6 +20,7 @@ from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.run_folder import require_same_data
 from keras_elastor.runs.runner import load_model, run
+from keras_elastor.training import list_protocols
 from keras_elastor.utils.optional import import_optional
 
 
@@ -28,6 +29,7 @@ def list_names(options: argparse.Namespace) -> None:
     names = {
         "models": models.list_models(),
         "presets": models.list_presets(),
+        "protocols": list_protocols(),
         "datasets": list_datasets(),
         "datasets to prepare first": datasets.list_datasets(),
     }
@@ -168,6 +170,7 @@ def _config(options: argparse.Namespace, path: str | None, model: str | None) ->
         "dataset.name": options.dataset,
         "dataset.arguments.data_dir": options.data_dir,
         "model.name": model,
+        "protocol.name": options.protocol,
         "batch_size": options.batch_size,
         "epochs": options.epochs,
         "folder": options.folder,

@@ -74,7 +74,9 @@ def test_train_from_a_file_and_options_that_override_it(tmp_path, monkeypatch):
     configs = []
     monkeypatch.setattr(cli, "run", lambda config, verbose: configs.append(config) or 1 / 0)
     assert command("train", "--config", path, "--seed", 4, "--set", "protocol.patience=3") == 1
-    (config,) = configs
+    assert command("train", "--config", path, "--protocol", "keras") == 1
+    config, by_keras = configs
+    assert by_keras.protocol == ke.training.KerasProtocol()
     assert (config.seed, config.protocol.patience, config.batch_size) == (4, 3, 64)
     assert config.model.arguments == {"hidden_units": [4]}
 

@@ -51,8 +51,12 @@ def test_adding_a_model(page_of_a_model, tmp_path):
 def test_runs(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     page = (DOCS / "runs.md").read_text(encoding="utf-8")
-    config, code = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    config, code, other = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    without = "".join(line for line in config.splitlines(True) if not line.startswith("protocol"))
+    pathlib.Path("other.yaml").write_text(without + other)
+    keras_config = ke.runs.RunConfig.from_file("other.yaml")
+    assert isinstance(keras_config.protocol, ke.training.KerasProtocol)
     pathlib.Path("run.yaml").write_text(config)
     names = {}
     exec(compile(code, "runs.md", "exec"), names)

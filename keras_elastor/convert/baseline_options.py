@@ -13,6 +13,7 @@ import keras
 from keras_elastor.layers import Dice, LowRankCrossMixture
 from keras_elastor.models import DNN, AutoInt, DCNv2, xDeepFM
 from keras_elastor.schema import Categorical, FeatureSchema, Numeric
+from keras_elastor.utils.fuxictr import fuxictr_l2
 
 Options = Mapping[str, Any]
 
@@ -67,7 +68,7 @@ def embeddings_regularizer_of(options: Options) -> Any:
     """
     strength = options.get("embedding_regularizer") or 0.0
     if not isinstance(strength, str):
-        return keras.regularizers.L2(float(strength) / 2) if strength else None
+        return fuxictr_l2(float(strength))
     kind, _, arguments = strength.replace(" ", "").rstrip(")").partition("(")
     try:
         values = [float(value) for value in arguments.split(",")]
@@ -76,7 +77,7 @@ def embeddings_regularizer_of(options: Options) -> Any:
     if kind == "l1" and len(values) == 1:
         return keras.regularizers.L1(values[0])
     if kind == "l2" and len(values) == 1:
-        return keras.regularizers.L2(values[0] / 2)
+        return fuxictr_l2(values[0])
     if kind == "l1_l2" and len(values) == 2:
         return keras.regularizers.L1L2(values[0], values[1] / 2)
     raise ValueError(

@@ -68,6 +68,29 @@ def with_schema(
     return made
 
 
+def merge_arguments(arguments: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a model, replaced by others; settings of its `encoder` one by one.
+
+    Args:
+        arguments: Constructor arguments of a model.
+        overrides: Those that replace them.
+
+    Example:
+
+    >>> from keras_elastor.models.encoder_template import merge_arguments
+    >>> merge_arguments({"encoder": {"embedding_dim": 8}}, {"encoder": {"embeddings_regularizer": "l2"}})
+    {'encoder': {'embedding_dim': 8, 'embeddings_regularizer': 'l2'}}
+    """  # noqa: E501 - an example is one line
+    merged = {**arguments, **overrides}
+    usual, given = arguments.get("encoder"), overrides.get("encoder")
+    if isinstance(given, Mapping):
+        if isinstance(usual, FeatureEncoder):
+            merged["encoder"] = type(usual).from_config({**usual.get_config(), **given})
+        else:
+            merged["encoder"] = {**(usual or {}), **given}
+    return merged
+
+
 def _settings(encoder: EncoderLike) -> tuple[type[FeatureEncoder], dict[str, Any]]:
     """The class of an encoder and its arguments but the schema."""
     if isinstance(encoder, FeatureEncoder):

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from keras_elastor.models.encoder_template import merge_arguments
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import register
 
@@ -39,11 +40,7 @@ class Preset:
             overrides: Constructor arguments that replace the preset's. Settings of the `encoder`
                 replace one by one, so that the others stay.
         """
-        arguments = self.arguments()
-        usual, given = arguments.get("encoder"), overrides.get("encoder")
-        if isinstance(usual, Mapping) and isinstance(given, Mapping):
-            overrides = {**overrides, "encoder": {**usual, **given}}
-        return self.model(schema, **{**arguments, **overrides})
+        return self.model(schema, **merge_arguments(self.arguments(), overrides))
 
 
 _MODELS: dict[str, Any] = {}

@@ -12,12 +12,12 @@ from keras_elastor import models
 from keras_elastor.data import synthetic
 from keras_elastor.datasets import kuairand_pure
 from keras_elastor.datasets import list_datasets as list_public_datasets
-from keras_elastor.layers import FeatureEncoder
+from keras_elastor.models.encoder_template import merge_arguments
 from keras_elastor.models.registry import find_model
 from keras_elastor.runs.config import RunConfig
-from keras_elastor.runs.config_files import check_arguments, suggest
 from keras_elastor.runs.run_data import Data, prepared_data, synthetic_data
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.plain_values import check_arguments, suggest
 from keras_elastor.utils.saving import deserialize
 
 _DATASETS: dict[str, Callable[..., Any]] = {
@@ -69,14 +69,7 @@ def build_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:
     """
     name = config.model.name
     arguments = {key: deserialize(value) for key, value in config.model.arguments.items()}
-    if config.protocol.embedding_regularizer is not None:
-        regularizer = config.protocol.embeddings_regularizer
-        encoder = arguments.get("encoder") or {}
-        if isinstance(encoder, FeatureEncoder):
-            encoder.embeddings_regularizer = regularizer
-        else:
-            encoder = {**encoder, "embeddings_regularizer": regularizer}
-        arguments["encoder"] = encoder
+    arguments = merge_arguments(arguments, config.protocol.model_arguments)
     found = find_model(name)
     if found is None:
         known = [*models.list_models(), *models.list_presets()]

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import keras
 import numpy as np
 
+from keras_elastor.keras_compat.optimizer_state import build_optimizer
 from keras_elastor.runs.errors import RunError, writing
 
 _KEPT = 2
@@ -61,10 +62,8 @@ def variables_of(model: keras.Model) -> list[Any]:
     Weights, states of random generators, the optimizer's moments, its step and learning rate, the
     sums of the metrics.
     """
-    optimizer = model.optimizer
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    return [*model.variables, *optimizer.variables, *model.metrics_variables]
+    build_optimizer(model)
+    return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
 
 
 class Checkpoints:

@@ -12,9 +12,11 @@ from typing import Any, Self
 
 import keras
 
-from keras_elastor.runs.config_files import make_dataclass, read_file
+from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.run_data import identity
-from keras_elastor.training.protocol import FuxiCTRProtocol
+from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
+from keras_elastor.training.protocol import Protocol, make_protocol
+from keras_elastor.utils.plain_values import make_dataclass
 
 CONFIG_VERSION = 1
 # How a run is kept does not change what it computes.
@@ -42,7 +44,7 @@ class RunConfig:
     Args:
         dataset: What to train on.
         model: What to train.
-        protocol: How to train.
+        protocol: How to train. Default: `FuxiCTRProtocol()`.
         batch_size: Rows per step. Default: 4096.
         epochs: Passes over the training rows, at most. Default: 100.
         seed: Of the weights, the order of the rows and dropout. Default: 0.
@@ -69,7 +71,7 @@ class RunConfig:
 
     dataset: Named
     model: Named
-    protocol: FuxiCTRProtocol = dataclasses.field(default_factory=FuxiCTRProtocol)
+    protocol: Protocol = dataclasses.field(default_factory=FuxiCTRProtocol)
     batch_size: int = 4096
     epochs: int = 100
     seed: int = 0
@@ -112,11 +114,13 @@ class RunConfig:
             ) from error
         version = plain.pop("version", CONFIG_VERSION)
         if version != CONFIG_VERSION:
-            age = "an older" if str(version) < str(CONFIG_VERSION) else "a newer"
             raise ValueError(
-                f"This config is of {age} version, {version!r}; expected {CONFIG_VERSION}. Take "
-                "the keras-elastor that wrote it (see versions.json beside it), or write it anew"
+                f"This config is of {_age(version)} version, {version!r}; expected "
+                f"{CONFIG_VERSION}. Take the keras-elastor that wrote it (see versions.json beside "
+                "it), or write it anew"
             )
+        if "protocol" in plain:
+            plain["protocol"] = make_protocol(plain["protocol"])
         return make_dataclass(cls, plain)
 
     @classmethod
@@ -134,7 +138,8 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the version of the format."""
-        return {"version": CONFIG_VERSION, **dataclasses.asdict(self)}
+        values = {**dataclasses.asdict(self), "protocol": self.protocol.get_config()}
+        return {"version": CONFIG_VERSION, **values}
 
     @property
     def run_id(self) -> str:
@@ -152,3 +157,9 @@ class RunConfig:
         text = json.dumps(values, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         return f"{self.name or f'{self.model.name}_{self.dataset.name}'}-{digest}"
+
+
+def _age(version: Any) -> str:
+    if not isinstance(version, int):
+        return "another"
+    return "an older" if version < CONFIG_VERSION else "a newer"

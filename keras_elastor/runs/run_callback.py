@@ -18,7 +18,6 @@ from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import seed_step
 from keras_elastor.training.evaluation_callback import EvaluationCallback
-from keras_elastor.training.plateau import Plateau
 
 _logger = logging.getLogger(__name__)
 
@@ -48,16 +47,9 @@ class RunCallback(EvaluationCallback):
         steps_per_epoch: int,
         interrupts: Interrupts,
     ) -> None:
-        protocol = folder.config.protocol
-        plateau = Plateau(
-            protocol.patience,
-            protocol.min_delta,
-            protocol.learning_rate_factor,
-            protocol.min_learning_rate,
-        )
-        every = protocol.evaluate_every or steps_per_epoch
+        asked = folder.config.protocol.callback(_Interruptible(validation_data, interrupts))
         super().__init__(
-            _Interruptible(validation_data, interrupts), protocol.monitor, every, plateau
+            asked.validation_data, asked.monitor, asked.every or steps_per_epoch, asked.plateau
         )
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch

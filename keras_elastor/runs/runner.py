@@ -159,15 +159,15 @@ def _train_and_report(
 ) -> RunResult:
     config = folder.config
     steps_per_epoch = -(-len(data.train) // config.batch_size)
-    steps, every = config.epochs * steps_per_epoch, config.protocol.evaluate_every or 0
-    if every > steps:
-        raise ValueError(
-            f"'protocol.evaluate_every': expected at most the {steps} steps of this run, or it "
-            f"would never be evaluated. Received: {every}"
-        )
+    steps = config.epochs * steps_per_epoch
     callback = RunCallback(
         folder, data.valid.dataset(config.batch_size), steps_per_epoch, interrupts
     )
+    if callback.every is not None and callback.every > steps:
+        raise ValueError(
+            f"'protocol.evaluate_every': expected at most the {steps} steps of this run, or it "
+            f"would never be evaluated. Received: {callback.every}"
+        )
     callback.set_model(model)
     if callback.load_checkpoint():
         _logger.info("Continuing %s from step %d", folder.path, callback.step)
@@ -231,7 +231,7 @@ def train_batches(config: RunConfig, data: Data, epoch: int) -> Any:
 
 def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCallback) -> RunResult:
     if callback.best_step is None:
-        monitor = ", ".join(folder.config.protocol.monitor)
+        monitor = ", ".join(callback.monitor)
         raise RunError(
             f"No evaluation of this run gave a value of the monitored {monitor}: see "
             f"{folder.path / 'metrics.jsonl'}. Do the validation rows hold clicks and non-clicks?"

@@ -1,7 +1,17 @@
-"""How models are trained: FuxiCTR's protocol and exact evaluations during `fit`."""
+"""How models are trained: protocols, and exact evaluations during `fit`."""
 
 from keras_elastor.training.evaluation_callback import EvaluationCallback
+from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
+from keras_elastor.training.keras_protocol import KerasProtocol
 from keras_elastor.training.plateau import Plateau
-from keras_elastor.training.protocol import FuxiCTRProtocol
+from keras_elastor.training.protocol import Protocol, list_protocols, register_protocol
 
-__all__ = ["EvaluationCallback", "FuxiCTRProtocol", "Plateau"]
+__all__ = [
+    "EvaluationCallback",
+    "FuxiCTRProtocol",
+    "KerasProtocol",
+    "Plateau",
+    "Protocol",
+    "list_protocols",
+    "register_protocol",
+]

@@ -32,7 +32,8 @@ class EvaluationCallback(keras.callbacks.Callback):
     Example: see `FuxiCTRProtocol`.
 
     Raises:
-        ValueError: At the first evaluation, if `monitor` names a metric that it does not have.
+        ValueError: When the training begins, if the plateau lowers a learning rate that follows a
+            schedule; at the first evaluation, if `monitor` names a metric that it does not have.
     """
 
     def __init__(
@@ -53,6 +54,18 @@ class EvaluationCallback(keras.callbacks.Callback):
         self.epoch = 0
         self.evaluations: list[dict[str, Any]] = []
         self._best_weights: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuse to lower a learning rate that follows a schedule."""
+        rate = self.model.optimizer.learning_rate
+        if self.plateau.factor != 1 and not isinstance(rate, keras.Variable):
+            raise ValueError(
+                "Expected an optimizer whose learning rate is a number, as an evaluation without "
+                f"gain multiplies it by {self.plateau.factor:g}. Received: "
+                f"{type(self.model.optimizer).__name__} with a schedule. Give "
+                "plateau=Plateau(factor=1), of a protocol learning_rate_factor=1, to keep the "
+                "schedule, or a learning rate that is a number"
+            )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the number of the epoch."""
@@ -100,7 +113,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         )
         if gain:
             self.save_best()
-        else:
+        elif self.plateau.factor != 1:
             self.model.optimizer.learning_rate.assign(self.plateau.lower(learning_rate))
         if self.plateau.is_over:
             self.model.stop_training = True

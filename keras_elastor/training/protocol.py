@@ -1,44 +1,29 @@
-"""FuxiCTR's training protocol for `model.compile` and `model.fit`."""
+"""What a run needs to know about the training of a model, and the names of such protocols."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Self
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import keras
 
-from keras_elastor.layers import FeatureEncoder
-from keras_elastor.optimizers.pytorch_adam import PyTorchAdam
 from keras_elastor.training.evaluation_callback import EvaluationCallback
 from keras_elastor.training.plateau import Plateau
+from keras_elastor.utils.plain_values import make_dataclass, suggest
 
-# Options of FuxiCTR's training under our names. The others shape the model or the data.
-_OFFICIAL_NAMES = {
-    "learning_rate": "learning_rate",
-    "embedding_regularizer": "embedding_regularizer",
-    "max_gradient_norm": "max_gradient_norm",
-    "eval_steps": "evaluate_every",
-    "early_stop_patience": "patience",
-}
-# Official options that would change the training, with the only value that is supported.
-_FIXED_OPTIONS = {
-    "optimizer": ("adam", None),
-    "loss": ("binary_crossentropy", "binary_cross_entropy", None),
-    "net_regularizer": (0, None),
-    "reduce_lr_on_plateau": (True, None),
-    "monitor_mode": ("max", None),
-}
+_Protocol = TypeVar("_Protocol", bound="type[Protocol]")
+
+_PROTOCOLS: dict[str, type[Protocol]] = {}
+# What a config without a name means: configs had none when there was one protocol.
+_DEFAULT = "fuxictr"
 
 
-@dataclasses.dataclass(frozen=True)
-class FuxiCTRProtocol:
-    """How FuxiCTR trains, which is how the published numbers were made.
-
-        loss = mean binary cross-entropy + (embedding_regularizer / 2) * sum of squares
-                                           of all embedding weights
-        Adam with epsilon 1e-8, as PyTorch has it; gradients scaled to a global norm of at most
-        max_gradient_norm
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Protocol(abc.ABC):
+    """How a model is trained: what `keras_elastor.runs.run` asks of a protocol.
 
     At every evaluation the monitored value is
 
@@ -48,47 +33,41 @@ class FuxiCTRProtocol:
     learning rate is multiplied by `learning_rate_factor`; `patience` such evaluations in a row end
     the training. The best weights are restored in the end.
 
+    A protocol of one's own is a frozen dataclass with a `compile`. Its fields are plain values
+    (numbers, texts, None, lists, dicts), as a run keeps them in its config; `register_protocol`
+    gives it a name there.
+
     Args:
-        learning_rate: First learning rate. Default: 1e-3.
-        embedding_regularizer: FuxiCTR's lambda, of which the loss has half. Default: None,
-            whatever the model was made with.
-        max_gradient_norm: Global norm to which larger gradients are scaled. Default: 10.
         monitor: Weight of each metric of `keras_elastor.evaluate`, such as
             `{"auc": 1, "logloss": -1}`. Default: `{"auc": 1}`.
         evaluate_every: Training steps between two evaluations. Default: None, every epoch.
         patience: Evaluations without gain in a row that end the training. Default: 2.
         min_delta: Smallest gain. Default: 1e-6.
-        learning_rate_factor: See above. Default: 0.1.
-        min_learning_rate: The learning rate never falls below it. Default: 1e-6.
-
-    The initialisers of this package's layers are FuxiCTR's.
+        learning_rate_factor: See above; 1 leaves the learning rate alone. Default: 0.1.
+        min_learning_rate: The learning rate is never lowered below it. Default: 1e-6.
 
     Example:
 
-    >>> protocol = ke.training.FuxiCTRProtocol(embedding_regularizer=1e-3, patience=1)
-    >>> schema = ke.FeatureSchema([ke.Categorical("item", 20), ke.Numeric("price")])
-    >>> model = ke.models.DNN(
-    ...     schema,
-    ...     hidden_units=[8],
-    ...     encoder={"embeddings_regularizer": protocol.embeddings_regularizer},
+    >>> @ke.training.register_protocol("momentum")
+    ... @dataclasses.dataclass(frozen=True)
+    ... class Momentum(ke.training.Protocol):
+    ...     learning_rate: float = 0.1
+    ...
+    ...     def compile(self, model, **arguments):
+    ...         optimizer = keras.optimizers.SGD(self.learning_rate, momentum=0.9)
+    ...         loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    ...         model.compile(optimizer, loss, **arguments)
+    >>> values = {"name": "momentum", "learning_rate": 0.2, "patience": 3}
+    >>> config = ke.runs.RunConfig.from_dict(
+    ...     {"dataset": {"name": "synthetic"}, "model": {"name": "dnn"}, "protocol": values}
     ... )
-    >>> protocol.compile(model)
-    >>> features = {"item": np.arange(20), "price": np.linspace(-1, 1, 20)}
-    >>> rows = (features, np.arange(20) % 2)
-    >>> callback = protocol.callback(rows)
-    >>> history = model.fit(*rows, epochs=5, callbacks=[callback], verbose=0)
-    >>> sorted(callback.evaluations[0])
-    ['auc', 'epoch', 'gain', 'learning_rate', 'logloss', 'monitor', 'step']
+    >>> config.protocol.learning_rate, config.protocol.patience
+    (0.2, 3)
 
     Raises:
         ValueError: If an argument is out of range.
-
-    Reference: FuxiCTR, `fuxictr/pytorch/models/rank_model.py`.
     """
 
-    learning_rate: float = 1e-3
-    embedding_regularizer: float | None = None
-    max_gradient_norm: float = 10.0
     monitor: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"auc": 1.0})
     evaluate_every: int | None = None
     patience: int = 2
@@ -97,95 +76,44 @@ class FuxiCTRProtocol:
     min_learning_rate: float = 1e-6
 
     def __post_init__(self) -> None:
-        every = self.evaluate_every
-        for name, is_right, expected in (
-            ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("embedding_regularizer", (self.embedding_regularizer or 0) >= 0, "None or at least 0"),
-            ("max_gradient_norm", self.max_gradient_norm > 0, "above 0"),
-            ("evaluate_every", every is None or every >= 1, "None or at least 1"),
-            ("patience", self.patience >= 1, "at least 1"),
-            ("min_delta", self.min_delta >= 0, "at least 0"),
-            ("learning_rate_factor", 0 < self.learning_rate_factor <= 1, "above 0, at most 1"),
-            ("min_learning_rate", self.min_learning_rate >= 0, "at least 0"),
-            ("monitor", bool(self.monitor), 'a dict such as {"auc": 1}'),
-        ):
-            if not is_right:
-                raise ValueError(
-                    f"FuxiCTRProtocol: expected `{name}` to be {expected}. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
+        every, factor = self.evaluate_every, self.learning_rate_factor
+        self.check("monitor", bool(self.monitor), 'a dict such as {"auc": 1}')
+        self.check("evaluate_every", every is None or every >= 1, "None or at least 1")
+        self.check("patience", self.patience >= 1, "at least 1")
+        self.check("min_delta", self.min_delta >= 0, "at least 0")
+        self.check("learning_rate_factor", 0 < factor <= 1, "above 0, at most 1")
+        self.check("min_learning_rate", self.min_learning_rate >= 0, "at least 0")
 
-    @classmethod
-    def from_official(cls, config: Mapping[str, Any]) -> Self:
-        """Read FuxiCTR's own options.
+    def check(self, name: str, is_right: bool, expected: str) -> None:
+        """Raise a ValueError about an argument unless it is right."""
+        if not is_right:
+            raise ValueError(
+                f"{type(self).__name__}: expected `{name}` to be {expected}. "
+                f"Received: {name}={getattr(self, name)!r}"
+            )
+
+    @abc.abstractmethod
+    def compile(self, model: keras.Model, **arguments: Any) -> None:
+        """Compile a model with a new optimizer and the loss.
 
         Args:
-            config: Options of a FuxiCTR experiment. Those of the model and the data are ignored.
-
-        Raises:
-            ValueError: If an option asks for another training, such as `optimizer="sgd"`.
+            model: A model of logits.
+            arguments: Further arguments of `model.compile`, such as `metrics`.
         """
-        for name, supported in _FIXED_OPTIONS.items():
-            value = config.get(name)
-            if (value.lower() if isinstance(value, str) else value) not in supported:
-                raise ValueError(
-                    f"Expected the official option '{name}' to be {supported[0]!r} or left out; "
-                    f"nothing else is supported. Received: {name}={value!r}"
-                )
-        options = {
-            ours: config[official]
-            for official, ours in _OFFICIAL_NAMES.items()
-            if config.get(official) is not None
-        }
-        monitor = config.get("monitor")
-        if monitor is not None:
-            monitor = {monitor: 1.0} if isinstance(monitor, str) else monitor
-            options["monitor"] = {name.lower(): weight for name, weight in monitor.items()}
-        return cls(**options)
 
     @property
-    def embeddings_regularizer(self) -> Any:
-        """What to give a model as `embeddings_regularizer`: L2 of half of lambda, or None."""
-        strength = self.embedding_regularizer
-        return keras.regularizers.L2(strength / 2) if strength else None
-
-    def make_optimizer(self) -> PyTorchAdam:
-        """A new optimizer."""
-        return PyTorchAdam(self.learning_rate, epsilon=1e-8, global_clipnorm=self.max_gradient_norm)
-
-    def compile(self, model: keras.Model, **arguments: Any) -> None:
-        """Compile a model with FuxiCTR's optimizer and loss.
-
-        Args:
-            model: A model of logits. One of `keras_elastor.models` must have been made with this
-                protocol's `embeddings_regularizer`.
-            arguments: Further arguments of `model.compile`, such as `metrics`.
-
-        Raises:
-            ValueError: If the model's embeddings are regularized in another way.
-        """
-        for layer in model.layers:
-            if isinstance(layer, FeatureEncoder) and self.embedding_regularizer is not None:
-                self._check_regularizer(layer.embeddings_regularizer)
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        model.compile(self.make_optimizer(), loss, **arguments)
-
-    def _check_regularizer(self, regularizer: Any) -> None:
-        expected = keras.regularizers.serialize(self.embeddings_regularizer)
-        received = keras.regularizers.serialize(regularizer)
-        if expected != received:
-            raise ValueError(
-                f"The protocol has embedding_regularizer={self.embedding_regularizer}, but the "
-                f"model was made with embeddings_regularizer={received}. Make it with "
-                "encoder={'embeddings_regularizer': protocol.embeddings_regularizer}"
-            )
+    def model_arguments(self) -> dict[str, Any]:
+        """Arguments that a run gives to the model, over those of its config. Default: none."""
+        return {}
 
     def callback(self, validation_data: Any, batch_size: int = 4096) -> EvaluationCallback:
         """A new callback for `model.fit` that evaluates, lowers the learning rate and stops.
 
+        A run takes `monitor`, `every` and `plateau` of it; it keeps weights in its own way.
+
         Args:
             validation_data: What `keras_elastor.evaluate` takes as dataset.
-            batch_size: Rows per step where it is a tuple of arrays.
+            batch_size: Rows per step where it is a tuple of arrays. Default: 4096.
         """
         plateau = Plateau(
             self.patience, self.min_delta, self.learning_rate_factor, self.min_learning_rate
@@ -193,3 +121,78 @@ class FuxiCTRProtocol:
         return EvaluationCallback(
             validation_data, self.monitor, self.evaluate_every, plateau, batch_size
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """The name and the arguments as plain values.
+
+        Raises:
+            ValueError: If the protocol has no name.
+        """
+        for name, kind in _PROTOCOLS.items():
+            if kind is type(self):
+                return {"name": name, **dataclasses.asdict(self)}
+        raise ValueError(
+            f"Expected a protocol with a name, to keep it in a config. Received: "
+            f'{type(self).__name__}. Decorate it by @ke.training.register_protocol("name")'
+        )
+
+
+def register_protocol(name: str) -> Callable[[_Protocol], _Protocol]:
+    """A decorator that gives a protocol a name for configs and the command line.
+
+    It comes before `@dataclasses.dataclass(frozen=True)`. A second class of the same name replaces
+    the first, with a warning.
+
+    Args:
+        name: The name, such as "fuxictr".
+
+    Example: see `Protocol`.
+
+    Raises:
+        TypeError: If what is decorated is no dataclass that subclasses `Protocol`.
+    """
+
+    def register(kind: _Protocol) -> _Protocol:
+        # A subclass inherits the fields, but is a dataclass of its own only where it says so.
+        if not issubclass(kind, Protocol) or "__dataclass_fields__" not in vars(kind):
+            raise TypeError(
+                "Expected a subclass of ke.training.Protocol, decorated by "
+                f"@dataclasses.dataclass(frozen=True). Received: {kind!r}"
+            )
+        if name in _PROTOCOLS:
+            warnings.warn(f"Protocol '{name}' is replaced by {kind!r}", stacklevel=2)
+        _PROTOCOLS[name] = kind
+        return kind
+
+    return register
+
+
+def list_protocols() -> list[str]:
+    """The names of all protocols.
+
+    Example:
+
+    >>> {"fuxictr", "keras"} <= set(ke.training.list_protocols())
+    True
+    """
+    return sorted(_PROTOCOLS)
+
+
+def make_protocol(values: Any) -> Protocol:
+    """Make a protocol of the plain values in a config.
+
+    Args:
+        values: What `get_config` gives; keys may be left out. Without a name it is FuxiCTR's.
+
+    Raises:
+        ValueError: If the name or a key is unknown, or a value is of another type or out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"'protocol': expected keys and values. Received: {type(values).__name__} {values!r}"
+        )
+    arguments = dict(values)
+    name = arguments.pop("name", _DEFAULT)
+    if name not in _PROTOCOLS:
+        raise ValueError(f"Unknown protocol {name!r}. {suggest(str(name), list_protocols())}")
+    return make_dataclass(_PROTOCOLS[name], arguments, "protocol")

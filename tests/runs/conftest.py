@@ -1,13 +1,26 @@
-"""One finished run for the tests of several files."""
+"""Finished runs for the tests of several files."""
+
+import functools
 
 import pytest
 
 import keras_elastor as ke
-from tests.runs.runs import make_config
+from tests.runs.runs import PROTOCOLS, make_config
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A run that nothing has disturbed: its config and its result. Nobody changes its folder."""
-    config = make_config(tmp_path_factory.mktemp("finished"))
-    return config, ke.runs.run(config)
+def finished_by(tmp_path_factory):
+    """Runs that nothing has disturbed, by protocol: config and result. Nobody changes them."""
+
+    @functools.cache
+    def finish(protocol):
+        config = make_config(tmp_path_factory.mktemp("finished"), protocol=PROTOCOLS[protocol])
+        return config, ke.runs.run(config)
+
+    return finish
+
+
+@pytest.fixture(scope="session")
+def finished(finished_by):
+    """A run by FuxiCTR's protocol."""
+    return finished_by("fuxictr")

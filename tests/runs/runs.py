@@ -12,6 +12,25 @@ from keras_elastor.runs.run_callback import RunCallback
 # Dropout, as a run that is resumed must draw the same random numbers.
 DNN = {"name": "dnn", "arguments": {"embedding_dim": 4, "hidden_units": [8], "dropout": 0.2}}
 
+# Both protocols, with a state that a resumed run needs: a learning rate that was lowered, or a
+# schedule.
+PROTOCOLS = {
+    "fuxictr": {"learning_rate": 0.01, "evaluate_every": 7, "patience": 9},
+    "keras": {
+        "name": "keras",
+        "optimizer": {
+            "name": "adamw",
+            "learning_rate": {
+                "name": "cosine_decay",
+                "initial_learning_rate": 0.01,
+                "decay_steps": 15,
+            },
+        },
+        "evaluate_every": 7,
+        "patience": 9,
+    },
+}
+
 
 def make_config(folder, **changes):
     """Twenty steps; evaluations and checkpoints at different ones."""
@@ -30,7 +49,7 @@ def make_config(folder, **changes):
             },
         },
         "model": DNN,
-        "protocol": {"learning_rate": 0.01, "evaluate_every": 7, "patience": 9},
+        "protocol": PROTOCOLS["fuxictr"],
         "batch_size": 64,
         "epochs": 2,
         "checkpoint_steps": 4,

@@ -1,11 +1,13 @@
+import contextlib
 import errno
 import os
+import types
 
 import keras
 import numpy as np
 import pytest
 
-from keras_elastor.runs.checkpoint import Checkpoints, atomic_file
+from keras_elastor.runs.checkpoint import Checkpoints, atomic_file, variables_of
 from keras_elastor.runs.errors import RunError
 from tests.backends import numpy
 
@@ -136,3 +138,27 @@ def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
         write_half()
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_optimizer_is_built_inside_the_scope_of_the_strategy():
+    places = ["outside"]
+
+    @contextlib.contextmanager
+    def scope():
+        places.append("scope")
+        yield
+        places.append("outside")
+
+    built = []
+    optimizer = types.SimpleNamespace(
+        built=False, variables=["step"], build=lambda variables: built.append(places[-1])
+    )
+    model = types.SimpleNamespace(
+        optimizer=optimizer,
+        distribute_strategy=types.SimpleNamespace(scope=scope),
+        trainable_variables=["weight"],
+        variables=["weight"],
+        metrics_variables=["sum"],
+    )
+    assert variables_of(model) == ["weight", "step", "sum"]
+    assert built == ["scope"]

@@ -5,7 +5,7 @@ import pytest
 import keras_elastor as ke
 from keras_elastor.runs import RunConfig
 from tests.assertions import raises_value_error
-from tests.runs.runs import make_config, make_config_with_layers
+from tests.runs.runs import PROTOCOLS, make_config, make_config_with_layers
 
 pytestmark = pytest.mark.backend_free
 
@@ -29,6 +29,22 @@ def test_fields_have_their_types():
     assert config.protocol == ke.training.FuxiCTRProtocol(0.01, monitor={"auc": 1, "logloss": -1})
     assert config.model == ke.runs.Named("dnn", {"hidden_units": [8]})
     assert isinstance(config.checkpoint_minutes, float)
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_protocols_round_trip(tmp_path, name):
+    config = make_config(tmp_path, protocol=PROTOCOLS[name])
+    plain = json.loads(json.dumps(config.to_dict()))
+    assert plain["protocol"]["name"] == name
+    assert RunConfig.from_dict(plain) == config
+    assert RunConfig.from_dict(plain).run_id == config.run_id
+
+
+def test_configs_without_a_name_of_a_protocol_are_fuxictrs(tmp_path):
+    unnamed = {"learning_rate": 0.01, "patience": 3}
+    configs = [make_config(tmp_path, protocol=p) for p in (unnamed, {"name": "fuxictr", **unnamed})]
+    assert configs[0] == configs[1]
+    assert configs[0].run_id == configs[1].run_id
 
 
 def test_json_and_yaml_files_give_the_same(tmp_path):
@@ -74,6 +90,18 @@ def test_json_and_yaml_files_give_the_same(tmp_path):
         ({"model": {"name": "dnn", "arguments": {"x": object()}}}, ["plain values", "object"]),
         ({"version": 0}, ["an older version, 0", "expected 1", "keras-elastor that wrote it"]),
         ({"version": 2}, ["a newer version, 2"]),
+        # As texts, "10" comes before "9" and "-1" before "1".
+        ({"version": 10}, ["a newer version, 10"]),
+        ({"version": -1}, ["an older version, -1"]),
+        ({"version": "1.0"}, ["another version, '1.0'"]),
+        ({"protocol": {"name": "fuxi"}}, ["protocol 'fuxi'", "'fuxictr'"]),
+        ({"protocol": {"name": "keras", "optimiser": "adam"}}, ["'optimizer'"]),
+        ({"protocol": {"name": "keras", "optimizer": 3}}, ["a text or keys and values", "3"]),
+        (
+            {"protocol": {"embedding_regularizer": 1e-5}},
+            ["'protocol.embedding_regularizer'", "Did you mean 'embedding_l2_lambda'?"],
+        ),
+        ({"protocol": "keras"}, ["'protocol'", "keys and values", "'keras'"]),
     ],
 )
 def test_wrong_values_are_named(changes, words):
@@ -142,7 +170,7 @@ class TestRunId:
 
     def test_is_the_same_in_every_process(self, monkeypatch):
         monkeypatch.setattr("keras.backend.backend", lambda: "jax")
-        assert RunConfig.from_dict(VALUES).run_id == "dnn_synthetic-a384b2b75d"
+        assert RunConfig.from_dict(VALUES).run_id == "dnn_synthetic-e982ed609c"
 
 
 class TestParts:

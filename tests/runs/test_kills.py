@@ -1,5 +1,6 @@
 """Runs in processes of their own that are killed, at random steps and while they write."""
 
+import functools
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 import keras_elastor as ke
-from tests.runs.runs import assert_same, make_config, make_config_with_layers
+from tests.runs.runs import PROTOCOLS, assert_same, make_config, make_config_with_layers
 
 # SIGKILL itself at a given step, or within the n-th write to the disk.
 VICTIM = """
@@ -71,22 +72,25 @@ def start_and_kill(config, place, number):
     return finished
 
 
-def test_a_killed_run_loses_nothing(finished, tmp_path):
-    config = make_config(tmp_path)
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_a_killed_run_loses_nothing(protocol, finished_by, tmp_path):
+    config = make_config(tmp_path, protocol=PROTOCOLS[protocol])
     assert not start_and_kill(config, "writing", 12)
     assert len(list(tmp_path.glob("*/checkpoints/step_*.npz"))) == 2
-    assert_same(ke.runs.run(config), finished[1])
+    assert_same(ke.runs.run(config), finished_by(protocol)[1])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # Some thirty processes start, each in up to half a minute.
-def test_twenty_kills_lose_nothing(tmp_path):
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_twenty_kills_lose_nothing(protocol, tmp_path):
     """Runs are killed again and again until twenty kills are counted; each run must end alike."""
-    undisturbed = ke.runs.run(make_config_with_layers(tmp_path / "undisturbed"))
+    make = functools.partial(make_config_with_layers, protocol=PROTOCOLS[protocol])
+    undisturbed = ke.runs.run(make(tmp_path / "undisturbed"))
     rng = random.Random(0)
     kills = 0
     while kills < 20:
-        config = make_config_with_layers(tmp_path / str(kills))
+        config = make(tmp_path / str(kills))
         finished = False
         while not finished and kills < 20:
             place = rng.choice(["before", "after", "writing"])

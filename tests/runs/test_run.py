@@ -14,7 +14,7 @@ from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
 from tests.assertions import raises_value_error
-from tests.runs.runs import assert_same, make_config, power_cut, read_metrics
+from tests.runs.runs import PROTOCOLS, assert_same, make_config, power_cut, read_metrics
 
 
 class TestRecords:
@@ -97,13 +97,14 @@ def test_evaluates_per_epoch_and_stops(tmp_path):
     assert result.best_step == 10
 
 
-@pytest.fixture(scope="module")
-def disturbed(tmp_path_factory):
+@pytest.fixture(scope="module", params=sorted(PROTOCOLS))
+def disturbed(request, tmp_path_factory, finished_by):
     """A run that was stopped in an evaluation, lost power and a checkpoint, and was called again.
 
-    Its log after each of the three calls.
+    Its log after each of the three calls, and a run that nothing has disturbed.
     """
-    config = make_config(tmp_path_factory.mktemp("disturbed"))
+    config = make_config(tmp_path_factory.mktemp("disturbed"), protocol=PROTOCOLS[request.param])
+    undisturbed = finished_by(request.param)[1]
     folder = pathlib.Path(config.folder) / config.run_id
     # What the process has drawn before does not matter.
     keras.utils.set_random_seed(77)
@@ -128,39 +129,41 @@ def disturbed(tmp_path_factory):
     newest.write_bytes(newest.read_bytes()[:-100])
     result = ke.runs.run(config)
     logs.append((folder / "log.txt").read_text())
-    return result, logs
+    return result, logs, undisturbed
 
 
 class TestResume:
-    def test_gives_the_same_bits(self, disturbed, finished):
-        files = [result.folder / "metrics.jsonl" for result in (disturbed[0], finished[1])]
+    def test_gives_the_same_bits(self, disturbed):
+        result, _, undisturbed = disturbed
+        files = [run.folder / "metrics.jsonl" for run in (result, undisturbed)]
         assert files[0].read_bytes() == files[1].read_bytes()
-        assert disturbed[0].metrics == finished[1].metrics
-        assert_same(disturbed[0], finished[1])
+        assert result.metrics == undisturbed.metrics
+        assert_same(result, undisturbed)
 
     def test_an_evaluation_that_was_stopped_is_made_up_for(self, disturbed):
-        _, (first, second, _) = disturbed
+        _, (first, second, _), _ = disturbed
         assert "Step 7" not in first
         assert "from step 7\n" in second
         assert second.index("from step 7\n") < second.index("Step 7, epoch 1: loss ")
 
     def test_a_damaged_checkpoint_falls_back_and_says_so(self, disturbed):
-        _, (_, second, third) = disturbed
+        _, (_, second, third), _ = disturbed
         assert "is damaged" not in second
         assert "step_0000000016.npz is damaged" in third
         assert "from step 14\n" in third
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
     @pytest.mark.parametrize("step", [1, 7, 10, 13, 19])
-    def test_after_any_step(self, step, finished, tmp_path, monkeypatch):
-        config = make_config(tmp_path)
+    def test_after_any_step(self, step, protocol, finished_by, tmp_path, monkeypatch):
+        config = make_config(tmp_path, protocol=PROTOCOLS[protocol])
         with power_cut(monkeypatch, step):
             ke.runs.run(config)
         result = ke.runs.run(config)
         # The power cut comes after the step's own checkpoint.
         checkpoint = max(step // 4 * 4, step // 7 * 7)
         assert f"from step {checkpoint}\n" in (result.folder / "log.txt").read_text()
-        assert_same(result, finished[1])
+        assert_same(result, finished_by(protocol)[1])
 
 
 class TestFailure:

@@ -155,7 +155,7 @@ def test_monitor_names_the_nearest_metric():
 
 class TestCompile:
     def test_the_loss_holds_half_of_lambda(self):
-        protocol = ke.training.FuxiCTRProtocol(embedding_regularizer=0.1)
+        protocol = ke.training.FuxiCTRProtocol(embedding_l2_lambda=0.1)
         model = make_model(protocol)
         features, labels = make_rows(16)
         loss = model.test_on_batch(features, labels)
@@ -172,11 +172,11 @@ class TestCompile:
         assert config["learning_rate"] == 0.25
 
     def test_another_regularizer_is_refused(self):
-        protocol = ke.training.FuxiCTRProtocol(embedding_regularizer=1e-3)
+        protocol = ke.training.FuxiCTRProtocol(embedding_l2_lambda=1e-3)
         model = ke.models.DNN(
             make_schema(), encoder={"embeddings_regularizer": keras.regularizers.L2(1e-3)}
         )
-        with raises_value_error("embedding_regularizer=0.001", "protocol.embeddings_regularizer"):
+        with raises_value_error("embedding_l2_lambda=0.001", "protocol.embeddings_regularizer"):
             protocol.compile(model)
 
 
@@ -196,7 +196,7 @@ class TestOptions:
             }
         )
         assert protocol == ke.training.FuxiCTRProtocol(
-            2e-3, 1e-5, 5.0, {"auc": 1, "logloss": -1}, evaluate_every=30, patience=3
+            2e-3, 1e-5, 5.0, monitor={"auc": 1, "logloss": -1}, evaluate_every=30, patience=3
         )
 
     def test_official_defaults(self):
@@ -216,7 +216,7 @@ class TestOptions:
         ("name", "value"),
         [
             ("learning_rate", 0),
-            ("embedding_regularizer", -1),
+            ("embedding_l2_lambda", -1),
             ("max_gradient_norm", 0),
             ("monitor", {}),
             ("evaluate_every", 0),

@@ -36,8 +36,8 @@ def to_polars(rows: Rows) -> DataFrame:
     if package == "pyarrow" and hasattr(rows, "column_names"):
         return pl.from_arrow(rows)
     if package == "pandas" and hasattr(rows, "columns"):
-        names = [str(name) for name in rows.columns]
-        doubled = [name for place, name in enumerate(names) if name in names[:place]]
+        texts = [str(name) for name in rows.columns]
+        doubled = [text for place, text in enumerate(texts) if text in texts[:place]]
         if doubled:
             raise ValueError(
                 f"Expected columns of different names. Received: '{doubled[0]}' more than once. "

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from keras_elastor.models.baselines.autoint import AutoInt
 from keras_elastor.models.baselines.dcn_v2 import DCNv2
 from keras_elastor.models.baselines.deepfm import DeepFM
@@ -26,6 +24,7 @@ from keras_elastor.models.baselines.wide_and_deep import WideAndDeep
 from keras_elastor.models.baselines.wukong import Wukong
 from keras_elastor.models.baselines.xdeepfm import xDeepFM
 from keras_elastor.models.registry import register_preset
+from keras_elastor.utils.fuxictr import fuxictr_l2
 
 _REFERENCE = "BARS (github.com/reczoo/BARS, commit 5b5e61f), CTR prediction, "
 _TEMPLATES = "FuxiCTR (github.com/reczoo/FuxiCTR, commit 0245987), template of model_zoo/"
@@ -50,7 +49,7 @@ def _register(
     name: str,
     model: Any,
     dataset: str,
-    embedding_regularizer: float,
+    embedding_l2_lambda: float,
     published: dict[str, float],
     batch_size: int | None = None,
     **arguments: Any,
@@ -58,9 +57,7 @@ def _register(
     embedding_dim, usual_batch_size = _DATASETS[dataset]
 
     def make_arguments() -> dict[str, Any]:
-        # FuxiCTR's regularizer is half of its strength times the sum of squares.
-        strength = embedding_regularizer / 2
-        regularizer = keras.regularizers.L2(strength) if strength else None
+        regularizer = fuxictr_l2(embedding_l2_lambda)
         encoder = {"embeddings_regularizer": regularizer, **arguments.get("encoder", {})}
         common: dict[str, Any] = {}
         if model is not LogisticRegression:

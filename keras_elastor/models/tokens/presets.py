@@ -27,15 +27,11 @@ from keras_elastor.models.registry import register_preset
 from keras_elastor.models.tokens import rank_elastor, rank_mixer
 from keras_elastor.models.tokens.rank_elastor import RankElastor
 from keras_elastor.models.tokens.rank_mixer import RankMixer
+from keras_elastor.utils.fuxictr import fuxictr_l2
 
 _OFFICIAL = "RankElastor official code, config/model_config.yaml, UniMixer_"
 _PAPER = "Li et al., RankElastor (KDD 2026, arXiv 2605.23191), section 4.1"
 _RANK_MIXER = "Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), table 1"
-
-
-def _fuxictr_l2(strength: float) -> Any:
-    """FuxiCTR's embedding regularizer, (strength / 2) * sum of squares."""
-    return keras.regularizers.L2(strength / 2)
 
 
 def _criteo(
@@ -52,7 +48,7 @@ def _criteo(
         "num_blocks": num_blocks,
         "tokenizer": SharedTokenizer(num_tokens, token_dim, (500,), normalization=True),
         "block": rank_elastor.official_block(hidden_units, expansion, mixing=mixing),
-        "encoder": {"embeddings_regularizer": _fuxictr_l2(1e-5)},
+        "encoder": {"embeddings_regularizer": fuxictr_l2(1e-5)},
     }
 
 
@@ -67,7 +63,7 @@ def _criteo_base() -> dict[str, Any]:
         "num_blocks": 2,
         "tokenizer": SharedTokenizer(26, 26, (500,)),
         "block": rank_mixer.official_block((200, 200)),
-        "encoder": {"embeddings_regularizer": _fuxictr_l2(1e-5)},
+        "encoder": {"embeddings_regularizer": fuxictr_l2(1e-5)},
     }
 
 
