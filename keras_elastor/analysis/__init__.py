@@ -2,7 +2,15 @@
 
 from keras_elastor.analysis.effective_rank import effective_rank, information_abundance
 from keras_elastor.analysis.layer_ranks import layer_ranks
+from keras_elastor.analysis.rank_callback import RankCallback
 from keras_elastor.analysis.singular_values import spectrum
 from keras_elastor.analysis.table_ranks import table_ranks
 
-__all__ = ["effective_rank", "information_abundance", "layer_ranks", "spectrum", "table_ranks"]
+__all__ = [
+    "RankCallback",
+    "effective_rank",
+    "information_abundance",
+    "layer_ranks",
+    "spectrum",
+    "table_ranks",
+]

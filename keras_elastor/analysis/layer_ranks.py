@@ -74,16 +74,26 @@ def layer_ranks(
     >>> ranks[ranks.view == "tokens"].stage.tolist()
     ['encoder', 'tokenizer', 'mixing_0', 'ffn_0']
     """
+    stages = stages_of(model)
+    check_arguments(kinds, views, window, max_rows)
+    windows = iterate_windows(dataset, model.schema, window, max_rows)
+    num_windows = None if max_rows is None else -(-max_rows // window)
+    progress = keras.utils.Progbar(num_windows, verbose=int(bool(verbose)), unit_name="window")
+    return measure_stages(stages, windows, kinds, views, window, progress)
+
+
+def stages_of(model: Any) -> RankingModel:
+    """The model that returns the stages of a model.
+
+    Raises:
+        ValueError: If it has none.
+    """
     if not isinstance(model, RankingModel) or not model.stage_names:
         raise ValueError(
             "Expected a model with named stages, as those of ke.models have. "
             f"Received: {type(model).__name__} '{getattr(model, 'name', '')}'"
         )
-    _check_arguments(kinds, views, window, max_rows)
-    windows = iterate_windows(dataset, model.schema, window, max_rows)
-    num_windows = None if max_rows is None else -(-max_rows // window)
-    progress = keras.utils.Progbar(num_windows, verbose=int(bool(verbose)), unit_name="window")
-    return measure_stages(model.intermediates(), windows, kinds, views, window, progress)
+    return model.intermediates()
 
 
 def measure_stages(
@@ -157,9 +167,10 @@ def _line(ranks: Distribution, stage: str, kind: str, view: str) -> dict[str, An
     }
 
 
-def _check_arguments(
+def check_arguments(
     kinds: Sequence[str], views: Sequence[str], window: int, max_rows: int | None
 ) -> None:
+    """Raise a ValueError that names the first argument of `layer_ranks` that is none."""
     for name, values in {"kinds": kinds, "views": views}.items():
         if isinstance(values, str) or not values:
             raise ValueError(f"Expected `{name}` to be a list of names. Received: {values!r}")
