@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 
 from keras_elastor.layers import FeatureEncoder
-from keras_elastor.models.entry_points import CheckedModel
+from keras_elastor.models.objective import LogitModel
 from keras_elastor.models.registry import get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import deserialize
@@ -77,7 +77,7 @@ def encode(
     return inputs, encoder(inputs)
 
 
-class RankingModel(CheckedModel):
+class RankingModel(LogitModel):
     """Base of the functional models: a `keras.Model` that knows its schema and its stages.
 
     Its input is a dict with one tensor per feature of the schema. The tensor of the schema's group
