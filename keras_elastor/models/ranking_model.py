@@ -10,7 +10,7 @@ import keras
 
 from keras_elastor.layers import FeatureEncoder
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
-from keras_elastor.models.entry_points import CheckedModel
+from keras_elastor.models.objective import LogitModel
 from keras_elastor.models.registry import get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import deserialize
@@ -73,7 +73,7 @@ def encode(
     return inputs, with_schema(template, schema, dtype)(inputs)
 
 
-class RankingModel(CheckedModel):
+class RankingModel(LogitModel):
     """Base of the functional models: a `keras.Model` that knows its schema and its stages.
 
     Its input is a dict with one tensor per feature of the schema. The tensor of the schema's group

@@ -1,0 +1,125 @@
+"""What a model of logits is trained for: its losses and metrics, right by default."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_elastor.metrics import AUC, LogLoss
+from keras_elastor.models.entry_points import CheckedModel
+
+
+class LogitModel(CheckedModel):
+    """A `CheckedModel` whose output are logits of shape `(batch, tasks)`.
+
+    Every loss and metric, one's own too, sees labels, logits and weights of shapes that agree.
+    """
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.compile` with other defaults; whatever is given replaces them.
+
+        Without arguments the model is trained with Adam on the binary cross-entropy of its logits.
+        Where neither a loss nor metrics are given, a model of one task reports `ke.metrics.AUC` and
+        `ke.metrics.LogLoss`. A loss or metric that expects probabilities is a warning that says
+        what to write.
+
+        Example:
+
+        >>> schema = ke.FeatureSchema([ke.Categorical("user", 100)])
+        >>> model = ke.models.LogisticRegression(schema)
+        >>> model.compile()
+        >>> model.optimizer.name, model.loss.name
+        ('adam', 'binary_crossentropy')
+        """
+        given = dict(inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments)
+        del given["self"]
+        if "loss" not in given:
+            given["loss"] = keras.losses.BinaryCrossentropy(from_logits=True)
+            if self.schema.num_tasks == 1 and not {"metrics", "weighted_metrics"} & given.keys():
+                given["metrics"] = [AUC(from_logits=True), LogLoss(from_logits=True)]
+        for advice in _advice(given):
+            warnings.warn(
+                f"{type(self).__name__} '{self.name}' gives logits. {advice}", stacklevel=2
+            )
+        super().compile(**{"optimizer": "adam", **given})
+
+    def compile_from_config(self, config: Any) -> None:
+        """Compile the model as it was when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """`keras.Model.compute_loss` of labels and weights shaped like the logits."""
+        y, sample_weight = _as_column(y, y_pred), _as_column(sample_weight, y_pred)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """`keras.Model.compute_metrics` of labels and weights shaped like the logits."""
+        y, sample_weight = _as_column(y, y_pred), _as_column(sample_weight, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+
+def _as_column(values: Any, logits: Any) -> Any:
+    """Values of shape `(batch,)` as `(batch, 1)`: against `(batch, 1)` they would make a square."""
+    if isinstance(values, np.ndarray):
+        # With PyTorch, `train_on_batch` hands on what it was given.
+        values = ops.convert_to_tensor(values)
+    rank = len(getattr(logits, "shape", ()))
+    if rank == 2 and len(getattr(values, "shape", ())) == 1:
+        return ops.expand_dims(values, -1)
+    return values
+
+
+def _advice(given: dict[str, Any]) -> list[str]:
+    """What to write for each loss and metric that takes logits for probabilities."""
+    metrics = keras.tree.flatten([given.get("metrics"), given.get("weighted_metrics")])
+    found = [_advice_on("loss", loss) for loss in keras.tree.flatten(given.get("loss"))]
+    found += [_advice_on("metric", metric) for metric in metrics]
+    return [advice for advice in found if advice is not None]
+
+
+def _advice_on(kind: str, given: Any) -> str | None:
+    scorer = _find(kind, given) if isinstance(given, str) else given
+    if not isinstance(scorer, keras.losses.Loss | keras.metrics.Metric):
+        return None
+    config = scorer.get_config()
+    argument = None
+    if "from_logits" in config:
+        argument = None if config["from_logits"] else "from_logits=True"
+    elif config.get("thresholds", 0) in (None, 0.5, [0.5]):
+        argument = "thresholds=0.0"
+    elif config.get("threshold") == 0.5:
+        argument = "threshold=0.0"
+    if argument is None:
+        return None
+    library = "ke" if type(scorer).__module__.startswith("keras_elastor") else "keras"
+    place = "losses" if kind == "loss" else "metrics"
+    return (
+        f"The {kind} {given if isinstance(given, str) else scorer.name!r} takes them for "
+        f"probabilities and is wrong. Write {library}.{place}.{type(scorer).__name__}({argument})"
+    )
+
+
+def _find(kind: str, name: str) -> Any:
+    """What Keras makes of the name of a loss or metric; None where it makes nothing of it."""
+    if kind == "loss":
+        known = ("binary_crossentropy", "bce", "BinaryCrossentropy")
+        return keras.losses.BinaryCrossentropy() if name in known else None
+    try:
+        # With one output in [0, 1], Keras reads these two as binary accuracy.
+        return keras.metrics.get("binary_accuracy" if name in ("accuracy", "acc") else name)
+    except ValueError:
+        return None
