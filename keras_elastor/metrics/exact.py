@@ -110,7 +110,8 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
         The mean in `[0, 1]`; `nan`, with a warning, where no group has both classes.
 
     Raises:
-        ValueError: As for `exact_auc`, or one group per row is not given.
+        ValueError: As for `exact_auc`, one group per row is not given, or groups are neither whole
+            numbers nor text.
 
     Example:
 
@@ -122,7 +123,7 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
         in Taobao Display Advertising, section 5.
     """
     labels, scores, weights = checked_rows(labels, scores, sample_weight)
-    groups = checked_vector("groups", groups, labels)
+    groups = checked_groups(groups, labels)
     names, group_of_row = np.unique(groups, return_inverse=True)
     won, positives, negatives = _pairs_won(labels, scores, weights, group_of_row, len(names))
     both = (positives > 0) & (negatives > 0)
@@ -192,6 +193,39 @@ def checked_vector(argument: str, values: Any, labels: _Array | None = None) -> 
             f"Received: {len(array)} for {len(labels)} labels"
         )
     return array
+
+
+def checked_groups(groups: Any, labels: _Array | None = None) -> _Array:
+    """Groups as a vector of whole numbers or of text, equal where the groups are.
+
+    A group keeps its value however it is stored: integers of any width, floats that hold whole
+    numbers, bytes and text, objects.
+    """
+    array = checked_vector("groups", groups, labels)
+    kind = array.dtype.kind
+    if kind in "iubU":
+        return array
+    if kind == "S":
+        return np.char.decode(array, "utf-8")
+    if kind == "f":
+        # Above, neighbours are one float.
+        wrong = ~((array == np.floor(array)) & (np.abs(array) < 2.0**53))
+        _refuse(wrong, "groups", array, "expected whole numbers or text")
+        return array.astype(np.int64)
+    names = [
+        name.decode() if isinstance(name, bytes) else name for name in array.astype(object).tolist()
+    ]
+    for row, name in enumerate(names):
+        kinds = (str,) if isinstance(names[0], str) else (int, np.integer)
+        if not isinstance(name, kinds):
+            raise ValueError(
+                "`groups`: expected whole numbers or text, one of both in all rows. Received: "
+                f"{name!r} (of type {type(name).__name__}) in row {row}. Give each group a number, "
+                "a missing one, too"
+            )
+    named = np.empty(len(names), object)
+    named[:] = names
+    return named
 
 
 def _refuse(wrong: _Array, argument: str, values: _Array, expected: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_elastor.metrics.exact import checked_groups
+
 _Array = npt.NDArray[Any]
 _Bounds = tuple[_Array, _Array]
 
@@ -75,16 +77,26 @@ class BlockSum:
 
 
 class GroupCodes:
-    """A number below 2^32 for each group."""
+    """A number below 2^32 for each group, whatever its batch stores it as."""
 
     def __init__(self) -> None:
-        self._codes: dict[Any, int] = {}
+        self._codes: dict[int | str, int] = {}
 
-    def encode(self, groups: _Array) -> _Array:
-        """The numbers of a batch of groups, `(rows,)` uint64."""
-        if groups.dtype.kind in "iub" and groups.dtype.itemsize <= 4:
-            return groups.astype(np.int64).astype(np.uint64) & _LOW_BITS
-        names, rows = np.unique(groups, return_inverse=True)
+    def encode(self, groups: Any) -> _Array:
+        """The numbers of a batch of groups, `(rows,)` uint64.
+
+        Raises:
+            ValueError: If groups are neither whole numbers nor text, or batches hold some of both.
+        """
+        names, rows = np.unique(checked_groups(groups), return_inverse=True)
+        known = next(iter(self._codes), None)
+        if len(names) and known is not None and isinstance(names[0], str) != isinstance(known, str):
+            raise ValueError(
+                "`groups`: expected whole numbers in all batches, or text in all. Received: "
+                f"{names[0].item() if isinstance(names[0], np.generic) else names[0]!r} after "
+                f"{known!r}"
+            )
+        # As Python's own values, integers of all widths are one.
         codes = [self._codes.setdefault(name, len(self._codes)) for name in names.tolist()]
         return np.array(codes, np.uint64)[rows.reshape(-1)]
 

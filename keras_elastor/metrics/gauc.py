@@ -53,11 +53,13 @@ class GroupAUC:
         Args:
             y_true: Labels 0 or 1, `(batch,)` or `(batch, 1)`.
             y_pred: Logits or probabilities, compared as float32, likewise.
-            groups: Group of each row, integers or strings, likewise; of one dtype in all batches.
+            groups: Group of each row, whole numbers or text, likewise. Batches may store them
+                differently.
             sample_weight: Weight of each row, not negative, likewise. Default: 1.
 
         Raises:
-            ValueError: NaN predictions, labels other than 0 and 1, wrong weights or shapes.
+            ValueError: NaN predictions, labels other than 0 and 1, wrong weights or shapes, groups
+                of another kind, or numbers in one batch and text in another.
         """
         given = (y_true, y_pred, groups, sample_weight)
         arrays = [
@@ -65,14 +67,14 @@ class GroupAUC:
             for value in given
         ]
         labels, scores, weights = checked_rows(arrays[0], arrays[1], arrays[3])
-        names = checked_vector("groups", arrays[2], labels)
+        groups = checked_vector("groups", arrays[2], labels)
         is_weighted = sample_weight is not None
         rows = weights > 0
         self._pairs.add(
             labels[rows] == 1,
             scores[rows].astype(np.float32),
             weights[rows] if is_weighted else None,
-            self._codes.encode(names[rows]),
+            self._codes.encode(groups)[rows],
         )
 
     def result(self) -> float:

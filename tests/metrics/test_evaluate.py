@@ -156,6 +156,28 @@ class TestGroups:
         assert result["gauc"] == pytest.approx(expected, abs=1e-12)
         assert "user_group" in features
 
+    @pytest.mark.parametrize("other", ["int64", "int16", "uint32"])
+    def test_groups_of_two_widths_in_turn(self, rows, other):
+        features, click = rows
+        session = np.arange(ROWS) % 30
+        expected = looped_group_auc(click, features["price"], session)
+        batches = []
+        for number, start in enumerate(range(0, ROWS, 100)):
+            part = slice(start, start + 100)
+            groups = session[part].astype(other if number % 2 else "int32")
+            batch = {name: values[part] for name, values in features.items()}
+            batches.append(({**batch, "session": groups}, click[part]))
+        result = ke.evaluate(make_model(make_schema("session")), batches)
+        assert result["gauc"] == pytest.approx(expected, abs=1e-6)
+
+    def test_groups_as_text(self, rows):
+        features, click = rows
+        session = np.arange(ROWS) % 30
+        expected = looped_group_auc(click, features["price"], session)
+        features = {**features, "session": np.array([f"s{number}" for number in session])}
+        result = ke.evaluate(make_model(make_schema("session")), (features, click))
+        assert result["gauc"] == pytest.approx(expected, abs=1e-6)
+
     def test_a_group_that_is_no_feature(self, rows):
         features, click = rows
         model = make_model(make_schema("session"))

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 import keras_elastor as ke
 from keras_elastor.metrics import exact_accumulators
 from keras_elastor.metrics.exact_accumulators import BlockSum, GroupCodes, GrowingArray, PairStream
+from tests.assertions import raises_value_error
 from tests.metrics.test_exact import impressions
 
 pytestmark = pytest.mark.backend_free
@@ -99,6 +100,73 @@ def test_large_and_negative_groups():
     assert len(set(GroupCodes().encode(groups).tolist())) == 3
     groups = np.array([2**32, 0, 2**33], "int64")
     assert len(set(GroupCodes().encode(groups).tolist())) == 3
+
+
+STORED = {
+    "int8": lambda groups: groups.astype("int8"),
+    "uint8": lambda groups: groups.astype("uint8"),
+    "int16": lambda groups: groups.astype("int16"),
+    "int32": lambda groups: groups.astype("int32"),
+    "uint32": lambda groups: groups.astype("uint32"),
+    "uint64": lambda groups: groups.astype("uint64"),
+    "float32": lambda groups: groups.astype("float32"),
+    "object": lambda groups: groups.astype(object),
+    "list": lambda groups: groups.tolist(),
+}
+
+
+@pytest.mark.parametrize("stored", STORED)
+def test_a_group_is_one_whatever_its_batch_stores_it_as(stored):
+    labels, logits = impressions(4000, 0.3)
+    groups = np.random.default_rng(2).integers(0, 100, 4000)
+    expected = ke.metrics.group_auc(labels, logits, groups)
+    metric = ke.metrics.GroupAUC()
+    for number, start in enumerate(range(0, 4000, 500)):
+        rows = slice(start, start + 500)
+        kept = STORED[stored](groups[rows]) if number % 2 else groups[rows]
+        metric.update_state(labels[rows], logits[rows], kept)
+    assert metric.result() == pytest.approx(expected, abs=1e-12)
+
+
+def test_groups_of_two_widths_do_not_meet_by_chance():
+    codes = GroupCodes()
+    signed = codes.encode(np.array([-1], "int32"))
+    unsigned = codes.encode(np.array([2**32 - 1], "uint32"))
+    assert signed != unsigned
+
+
+def test_groups_as_text_and_as_bytes_are_one():
+    codes = GroupCodes()
+    batches = [np.array(["é", "b"]), np.array(["b", "é"], object), np.array(["é".encode(), b"b"])]
+    assert [codes.encode(batch).tolist() for batch in batches[1:]] == [
+        codes.encode(batches[0]).tolist()[::-1],
+        codes.encode(batches[0]).tolist(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ([0.5, 1], ["whole numbers", "0.5 in row 0"]),
+        ([1.0, float("nan")], ["whole numbers", "nan in row 1"]),
+        (np.array([1, None], object), ["None", "NoneType", "row 1"]),
+        (np.array(["a", 1], object), ["1 (of type int)", "row 1"]),
+        (np.array(["2026-01-01"], "datetime64[D]"), ["date", "row 0"]),
+    ],
+)
+def test_groups_of_another_kind_are_named(groups, words):
+    labels, scores = [0, 1][: len(groups)], [0.1, 0.2][: len(groups)]
+    with raises_value_error("`groups`", *words):
+        ke.metrics.group_auc(labels, scores, groups)
+    with raises_value_error("`groups`", *words):
+        ke.metrics.GroupAUC().update_state(labels, scores, groups)
+
+
+def test_groups_as_numbers_and_as_text_do_not_mix():
+    codes = GroupCodes()
+    codes.encode(np.array([1, 2]))
+    with raises_value_error("text in all", "'1'", "after 1"):
+        codes.encode(np.array(["1"]))
 
 
 def test_nothing_to_compare():
