@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
 from keras_elastor.layers import FeatureEncoder
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
 from keras_elastor.models.objective import LogitModel
-from keras_elastor.models.registry import get_preset
+from keras_elastor.models.registry import Preset, get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import deserialize
 from keras_elastor.utils.types import Config, Tensor
@@ -89,6 +89,9 @@ class RankingModel(LogitModel):
         stages: The named intermediate tensors, in the order of computation.
         config: The subclass's constructor arguments; layers and other objects serialized.
     """
+
+    presets: ClassVar[dict[str, Preset]] = {}
+    """The presets of a registered model, by name."""
 
     def __init__(
         self,
@@ -179,13 +182,14 @@ class RankingModel(LogitModel):
         return {**self._config, "name": self.name, "trainable": self.trainable}
 
     @classmethod
-    def from_preset(cls, name: str, *, schema: FeatureSchema, **overrides: Any) -> Self:
+    def from_preset(cls, name: str, schema: FeatureSchema, **overrides: Any) -> Self:
         """The model of a published experiment.
 
         Args:
             name: One of `ke.models.list_presets()` for this class.
             schema: A `FeatureSchema`.
-            overrides: Constructor arguments that replace the preset's.
+            overrides: Constructor arguments that replace the preset's; settings of the `encoder`
+                one by one.
 
         Raises:
             ValueError: If there is no preset of that name, or it belongs to another class.

@@ -131,7 +131,8 @@ def create(name: str, schema: FeatureSchema, **overrides: Any) -> Any:
         name: One of `list_models()` or `list_presets()`. Case and underscores do not matter, so
             that names of classes, such as `"DCNv2"`, are accepted, too.
         schema: A `FeatureSchema`.
-        overrides: Constructor arguments; they replace those of a preset.
+        overrides: Constructor arguments; they replace those of a preset, settings of the `encoder`
+            one by one.
 
     Example:
 
