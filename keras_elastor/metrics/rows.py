@@ -27,7 +27,7 @@ def prepare_rows(
         where its weight is 0.
 
     Raises:
-        ValueError: If labels or predictions of several tasks, or not one label per prediction.
+        ValueError: If there are several tasks, or not one label per prediction.
     """
     labels = _one_task(metric, "y_true", y_true)
     logits = _one_task(metric, "y_pred", y_pred)

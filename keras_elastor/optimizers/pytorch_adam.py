@@ -42,7 +42,7 @@ class PyTorchAdam(keras.optimizers.Adam):
     0.95
 
     Raises:
-        ValueError: If `amsgrad=True`.
+        ValueError: If `amsgrad=True` is given.
 
     Reference: Kingma & Ba (2015), Adam, algorithm 1; `torch.optim.Adam`.
     """

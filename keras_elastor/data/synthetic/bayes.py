@@ -55,7 +55,8 @@ def bayes_optimum(probability: npt.ArrayLike) -> BayesOptimum:
     0.8571
 
     Raises:
-        ValueError: If another shape, fewer than 2 rows, or a probability outside (0, 1).
+        ValueError: If the shape is another, there are fewer than 2 rows, or a probability is outside
+            (0, 1).
     """
     p = np.asarray(probability, np.float64)
     if p.ndim != 1 or len(p) < 2 or not ((p > 0) & (p < 1)).all():

@@ -57,8 +57,8 @@ class MLP(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: If a width below 1, an unknown normalization, or a list of activations or rates
-            of another length than `hidden_units`.
+        ValueError: If a width is below 1, the normalization is unknown, or a list of activations or
+            rates is not as long as `hidden_units`.
 
     Reference: FuxiCTR, `MLP_Block`.
     """

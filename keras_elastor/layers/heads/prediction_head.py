@@ -57,7 +57,7 @@ class PredictionHead(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: If an unknown pooling or a width below 1.
+        ValueError: If the pooling is unknown or a width is below 1.
 
     Reference: Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3.3; RankElastor's
     official code, `src/UniMixer.py`.

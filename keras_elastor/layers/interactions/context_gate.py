@@ -36,7 +36,7 @@ class ContextGate(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: If a width below 1, or an input that does not fit `context_dim`.
+        ValueError: If a width is below 1, or an input does not fit `context_dim`.
 
     Reference: Mao et al., FinalMLP (AAAI 2023, arXiv 2304.00902), section 3.2; FuxiCTR,
     `FeatureSelection`.
