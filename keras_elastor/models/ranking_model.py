@@ -8,6 +8,13 @@ from typing import Any, ClassVar, Self
 
 import keras
 
+from keras_elastor.keras_compat.layer_state import (
+    get_layer_state,
+    get_policies,
+    global_policy,
+    plain_policy,
+    set_layer_state,
+)
 from keras_elastor.layers import FeatureEncoder
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
 from keras_elastor.models.objective import LogitModel
@@ -106,6 +113,8 @@ class RankingModel(LogitModel):
         self.schema = schema
         self._stages = dict(stages)
         self._config = config
+        self._global_policy = plain_policy(keras.config.dtype_policy())
+        self._policies = get_policies(self)
         # Numbers and ids reach the encoder as they are, whatever the compute dtype.
         self.autocast = False
 
@@ -173,13 +182,19 @@ class RankingModel(LogitModel):
         return sum(int(encoder.count_params()) for encoder in encoders)
 
     def get_config(self) -> Config:
-        """Constructor arguments."""
+        """Constructor arguments, and what has been set on the model and its layers since."""
         if self._config is None:
             raise NotImplementedError(
                 f"'{self.name}' is a view on the tensors of another model: save that one and call "
                 "its `intermediates` again after loading it"
             )
-        return {**self._config, "name": self.name, "trainable": self.trainable}
+        return {
+            **self._config,
+            "name": self.name,
+            "trainable": self.trainable,
+            "global_policy": self._global_policy,
+            "layer_state": get_layer_state(self, self._policies),
+        }
 
     @classmethod
     def from_preset(cls, name: str, schema: FeatureSchema, **overrides: Any) -> Self:
@@ -205,6 +220,12 @@ class RankingModel(LogitModel):
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: Any = None) -> Self:
-        """Make the model from its constructor arguments."""
+        """Make the model from what `get_config` gives, or from its constructor arguments alone."""
+        config = dict(config)
+        state = config.pop("layer_state", None)
         with keras.saving.custom_object_scope(custom_objects or {}):
-            return cls(**{key: deserialize(value) for key, value in config.items()})
+            with global_policy(config.pop("global_policy", None)):
+                model = cls(**{key: deserialize(value) for key, value in config.items()})
+            if state is not None:
+                set_layer_state(model, state)
+        return model
