@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.recipe import CategoricalColumn, Recipe, SequenceColumn
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
@@ -21,7 +23,7 @@ from keras_elastor.datasets.csv_columns import (
 )
 from keras_elastor.datasets.missing_files import find_folder
 from keras_elastor.datasets.public_dataset import PublicDataset
-from keras_elastor.schema import Categorical, FeatureSchema, Sequence
+from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -86,11 +88,17 @@ def kuairand_pure_recipe() -> Recipe:
     38
     """
     texts = [name for name in (*_USER_COLUMNS, *_VIDEO_COLUMNS) if name not in _CONSTANT_COLUMNS]
+    return _make_recipe((*_INTEGERS, *texts), history_length=50)
+
+
+def _make_recipe(categoricals: Iterable[str], history_length: int) -> Recipe:
     return Recipe(
         (
-            *(CategoricalColumn(name, dtype="integer") for name in _INTEGERS),
-            *(CategoricalColumn(name) for name in texts),
-            SequenceColumn("watch_history", 50, dtype="integer", table="video_id"),
+            *(
+                CategoricalColumn(name, dtype="integer" if name in _INTEGERS else "string")
+                for name in categoricals
+            ),
+            SequenceColumn("watch_history", history_length, dtype="integer", table="video_id"),
         ),
         label=_LABEL,
         group="user_id",
@@ -118,18 +126,27 @@ class KuaiRand:
     """Encoded impressions of KuaiRand.
 
     Args:
-        schema: The features; the label is `is_click`, the group is the user.
+        preprocessor: What encodes rows of the table that is made of the files; the label is
+            `is_click`, the group is the user.
         train: Impressions of 2022-04-25 to 2022-05-02.
         valid: Impressions of 2022-05-03 and 2022-05-04.
         test: Impressions of the later days, without rows if the log has none.
-        vocabularies: For each embedding table of the schema the vocabulary of its ids.
     """
 
-    schema: FeatureSchema
+    preprocessor: Preprocessor
     train: Split
     valid: Split
     test: Split
-    vocabularies: dict[str, Vocabulary]
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """The features, for models."""
+        return self.preprocessor.schema
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """For each embedding table of the schema the vocabulary of its ids."""
+        return self.preprocessor.vocabularies
 
 
 def kuairand_pure(
@@ -179,7 +196,7 @@ def kuairand_pure(
         min_count: Values that occur less often in the training rows are out-of-vocabulary.
 
     Returns:
-        Schema, splits and vocabularies. Vocabularies are built from training rows only; that of the
+        Preprocessor and splits. Vocabularies are built from training rows only; that of the
         videos goes on with those in the histories of the users in the training rows. Every split
         carries the user as a dense int32 number in `user_id_group`, for gAUC.
 
@@ -207,16 +224,12 @@ def kuairand_pure(
     valid = rows.filter(rows["date"].is_between(_VALID_DAY, _TEST_DAY, closed="left"))
     test = rows.filter(rows["date"] >= _TEST_DAY)
     vocabularies = _build_vocabularies(train, histories, min_count)
-    schema = _make_schema(vocabularies, history_length)
+    preprocessor = Preprocessor(_make_recipe(vocabularies, history_length), vocabularies)
     train, valid, test = (
-        _encode(
-            part.join(histories, on="user_id", how="left", maintain_order="left"),
-            schema,
-            vocabularies,
-        )
+        _encode(part.join(histories, on="user_id", how="left", maintain_order="left"), preprocessor)
         for part in (train, valid, test)
     )
-    return KuaiRand(schema, train, valid, test, vocabularies)
+    return KuaiRand(preprocessor, train, valid, test)
 
 
 def _find(data_dir: Path) -> Path:
@@ -337,22 +350,8 @@ def _build_vocabularies(
     return vocabularies
 
 
-def _make_schema(vocabularies: dict[str, Vocabulary], history_length: int) -> FeatureSchema:
-    history = Sequence(
-        "watch_history", vocabularies["video_id"].size, history_length, table="video_id"
-    )
-    categoricals = (Categorical(name, words.size) for name, words in vocabularies.items())
-    return FeatureSchema((*categoricals, history), label=_LABEL, group="user_id")
-
-
-def _encode(rows: DataFrame, schema: FeatureSchema, vocabularies: dict[str, Vocabulary]) -> Split:
-    features: dict[str, np.ndarray] = {}
-    for feature in schema.features:
-        if isinstance(feature, Sequence):
-            features[feature.name] = vocabularies[feature.table_name].encode_lists(
-                rows[feature.name], feature.max_length
-            )
-        else:
-            features[feature.name] = vocabularies[feature.name].encode(rows[feature.name])
-    features["user_id_group"] = rows["user_id_group"].to_numpy()
-    return Split(features, rows[_LABEL].to_numpy().astype(np.float32))
+def _encode(rows: DataFrame, preprocessor: Preprocessor) -> Split:
+    # Users are numbered over all splits.
+    group = {"user_id_group": rows["user_id_group"].to_numpy()}
+    labels = rows[_LABEL].to_numpy().astype(np.float32)
+    return Split({**preprocessor.features(rows), **group}, labels)

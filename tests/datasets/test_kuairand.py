@@ -362,3 +362,13 @@ def test_order_of_rows_and_histories_is_kept_in_a_longer_log(tmp_path):
     first_watched = [words[0] for words in column(data, "train", "watch_history")]
     assert first_watched == [None if u % 2 else u % 200 for u in people]
     assert data.train.labels.tolist() == [i % 2 for i in range(5000)]
+
+
+def test_the_preprocessor_encodes_further_rows(folder):
+    data = ke.datasets.kuairand_pure(folder, history_length=2)
+    integers = {"user_id": 2, "video_id": 11, "tab": 1, "hour": 12, "duration_bucket": 11}
+    row = {**dict.fromkeys(data.preprocessor.sources, "x"), **integers}
+    row["watch_history"] = [12, 10, 11]
+    features = data.preprocessor.features([row])
+    assert decode(data, "video_id", features["video_id"]) == [11]
+    assert decode(data, "watch_history", features["watch_history"]) == [[10, 11]]
