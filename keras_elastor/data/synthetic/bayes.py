@@ -55,7 +55,7 @@ def bayes_optimum(probability: npt.ArrayLike) -> BayesOptimum:
     0.8571
 
     Raises:
-        ValueError: If the shape is another, there are fewer than 2 rows, or a probability is outside
+        ValueError: If the shape is another, there are fewer than 2 rows, or a probability is not in
             (0, 1).
     """
     p = np.asarray(probability, np.float64)
