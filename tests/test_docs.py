@@ -79,6 +79,20 @@ def test_runs(tmp_path, monkeypatch):
         make_parser().parse_args(arguments)
 
 
+def test_analysis(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    page = (DOCS / "analysis.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(code, "analysis.md", "exec"), {})
+    assert "information_abundance" in output.getvalue()
+    written = {path.name for path in pathlib.Path("ranks").rglob("*.*")}
+    pictures = {f"{name}.{end}" for name in ("trajectories", "shift") for end in ("svg", "png")}
+    assert written == {*pictures, "trajectories.csv", "shift.csv", "ranks.jsonl"}
+
+
 def test_presets_page_lists_every_published_preset():
     page = (DOCS / "presets.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", page, flags=re.MULTILINE)

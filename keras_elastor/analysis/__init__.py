@@ -2,6 +2,7 @@
 
 from keras_elastor.analysis.effective_rank import effective_rank, information_abundance
 from keras_elastor.analysis.layer_ranks import layer_ranks
+from keras_elastor.analysis.plots import plot_rank_shift, plot_rank_trajectories
 from keras_elastor.analysis.rank_callback import RankCallback
 from keras_elastor.analysis.singular_values import spectrum
 from keras_elastor.analysis.table_ranks import table_ranks
@@ -11,6 +12,8 @@ __all__ = [
     "effective_rank",
     "information_abundance",
     "layer_ranks",
+    "plot_rank_shift",
+    "plot_rank_trajectories",
     "spectrum",
     "table_ranks",
 ]
