@@ -13,14 +13,17 @@ from keras_elastor.keras_compat.recovery import surviving_weights
 from keras_elastor.layers import FeatureEncoder
 from keras_elastor.models.registry import get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
-from keras_elastor.utils.saving import deserialize
+from keras_elastor.utils.saving import deserialize, layer_name
 from keras_elastor.utils.types import Config, RegularizerLike, Tensor
 from keras_elastor.validation.rules import PREFIX, check_names, feature_rule
 from keras_elastor.validation.validation import guard, readable_errors
 
 
 def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
-    """One named `keras.Input` per feature of the schema.
+    """One named symbolic input per feature of the schema.
+
+    A tensor has its feature's name, its layer one that no other layer of a model has: a feature may
+    be called "encoder" or "x/y".
 
     Example:
 
@@ -36,7 +39,11 @@ def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
         elif isinstance(feature, Embedding):
             shape = (feature.dim,)
         dtype = "float32" if isinstance(feature, Numeric | Embedding) else "int32"
-        inputs[feature.name] = keras.Input(shape, dtype=dtype, name=feature.name)
+        layer = keras.layers.InputLayer(
+            shape, dtype=dtype, name=f"{layer_name(feature.name)}_input"
+        )
+        inputs[feature.name] = layer.output
+        inputs[feature.name].name = feature.name
     return inputs
 
 
