@@ -25,6 +25,11 @@ def _require_name(kind: str, name: object) -> None:
             f"A {kind} feature needs a non-empty string as its name. "
             f"Received: name={name!r} (of type {type(name).__name__})"
         )
+    if "\0" in str(name):
+        raise ValueError(
+            f"A {kind} feature needs a name without the character NUL, which no file of weights "
+            f"can hold. Received: name={name!r}. Rename the column"
+        )
 
 
 def _require_at_least(kind: str, name: str, argument: str, value: object, minimum: int) -> None:
@@ -140,7 +145,8 @@ class FeatureSchema:
     """The ordered features of a table of impressions, its label and its group.
 
     Args:
-        features: The features, in the order in which models see the fields.
+        features: The features, in the order in which models see the fields. Their names may hold
+            any character but NUL.
         label: Name of the label column, or a tuple of names, one per task.
         group: Name of the column that group-wise metrics (gAUC) group by, usually the user; None
             without one. It may be a feature or a column that no model sees; see `group_column`.

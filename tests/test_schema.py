@@ -49,7 +49,9 @@ def test_frozen_hashable_and_comparable():
         schema["item"].vocabulary_size = 3
 
 
-names = st.lists(st.text(min_size=1), min_size=2, max_size=8, unique=True)
+names = st.lists(
+    st.text(st.characters(exclude_characters="\0"), min_size=1), min_size=2, max_size=8, unique=True
+)
 
 
 @hypothesis.given(names, st.data())

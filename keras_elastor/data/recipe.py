@@ -54,6 +54,9 @@ class CategoricalColumn:
         fill: Takes the place of an empty field before the expression. After it, a value equal to
             `fill` counts as missing, hence as out-of-vocabulary (FuxiCTR's `fill_na`). Default:
             only an empty field is missing.
+        fill_is_known: Whether a value equal to `fill` is one as any other, counted and with an id.
+            `fill=0, fill_is_known=True` is what FuxiCTR makes of an empty integer or float where no
+            `fill_na` is set. Default: False.
         expression: SQL over the source column, as polars reads it, such as
             `"CAST(SUBSTR(hour, 7, 2) AS BIGINT)"`; it gives strings or whole numbers.
         source: Column of the file. Default: `name`.
@@ -76,6 +79,7 @@ class CategoricalColumn:
     expression: str | None = None
     source: str | None = None
     table: str | None = None
+    fill_is_known: bool = False
 
     def __post_init__(self) -> None:
         _check_vocabulary_options(self)
@@ -86,6 +90,14 @@ class CategoricalColumn:
             "fill",
             self.fill,
             f"None or a value of dtype {self.dtype}",
+        )
+        allowed = (False,) if self.fill is None else (False, True)
+        _require(
+            self.fill_is_known in allowed,
+            self.name,
+            "fill_is_known",
+            self.fill_is_known,
+            "False without `fill`, True or False with it",
         )
 
     @property
@@ -106,7 +118,8 @@ class SequenceColumn:
     Args:
         name: Name of the feature.
         max_length: Positions of the feature.
-        dtype: Of the elements, as for `CategoricalColumn`.
+        dtype: Of the elements, as for `CategoricalColumn`. An empty element is padding, as in
+            FuxiCTR.
         separator: Stands between the elements in a text file. A Parquet file holds lists or text.
         min_count: As for `CategoricalColumn`.
         padding: Side of the padding: "pre" before the values, "post" (default) behind them.

@@ -19,6 +19,8 @@ _LICENCE = "for research only, under Criteo's terms of use"
 def criteo_x1_recipe() -> Recipe:
     """13 numbers as they are, 26 categories, every value known that training rows hold.
 
+    A missing number or category counts as 0, which is known, as in FuxiCTR.
+
     Example:
 
     >>> from keras_elastor.datasets.criteo import criteo_x1_recipe
@@ -28,7 +30,10 @@ def criteo_x1_recipe() -> Recipe:
     return Recipe(
         (
             *(NumericColumn(name) for name in _NUMBERS),
-            *(CategoricalColumn(name, dtype="float") for name in _CATEGORIES),
+            *(
+                CategoricalColumn(name, dtype="float", fill=0, fill_is_known=True)
+                for name in _CATEGORIES
+            ),
         ),
         label="label",
     )

@@ -20,13 +20,16 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template,
 from keras_elastor.models.objective import LogitModel
 from keras_elastor.models.registry import Preset, get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
-from keras_elastor.utils.saving import deserialize
+from keras_elastor.utils.saving import deserialize, layer_name
 from keras_elastor.utils.types import Config, Tensor
 from keras_elastor.validation.rules import check_names, feature_rule
 
 
 def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
-    """One named `keras.Input` per feature of the schema.
+    """One named symbolic input per feature of the schema.
+
+    A tensor has its feature's name, its layer one that no other layer of a model has: a feature may
+    be called "encoder" or "x/y".
 
     Example:
 
@@ -42,7 +45,11 @@ def make_inputs(schema: FeatureSchema) -> dict[str, Any]:
         elif isinstance(feature, Embedding):
             shape = (feature.dim,)
         dtype = "float32" if isinstance(feature, Numeric | Embedding) else "int32"
-        inputs[feature.name] = keras.Input(shape, dtype=dtype, name=feature.name)
+        layer = keras.layers.InputLayer(
+            shape, dtype=dtype, name=f"{layer_name(feature.name)}_input"
+        )
+        inputs[feature.name] = layer.output
+        inputs[feature.name].name = feature.name
     return inputs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,21 @@ def deserialize(config: Any) -> Any:
             return keras.saving.deserialize_keras_object(config)
         return {name: deserialize(value) for name, value in config.items()}
     return config
+
+
+def layer_name(name: str) -> str:
+    """A feature's name as a part of a layer's name.
+
+    Keras takes no slash there, TensorFlow only ASCII letters, digits and a few signs: any other
+    character is written as its number, so that two names stay two.
+
+    Example:
+
+    >>> from keras_elastor.utils.saving import layer_name
+    >>> layer_name("user.id"), layer_name("x/y")
+    ('user.id', 'x-2f-y')
+    """
+    return re.sub(r"[^A-Za-z0-9_.]", lambda match: f"-{ord(match[0]):x}-", name)
 
 
 def clone_layer(layer: Any, name: str | None = None, dtype: Any = None) -> Any:

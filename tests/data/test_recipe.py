@@ -16,7 +16,7 @@ Categorical, History, Number = (
 FULL = Recipe(
     [
         Categorical("hour", dtype="integer", expression="time // 100", source="time"),
-        Categorical("item", min_count=3, fill=""),
+        Categorical("item", min_count=3, fill="", fill_is_known=True),
         History("seen", 5, separator="|", padding="pre", truncation="post", table="item"),
         Number("price", fill=None, expression="LN(1 + price)"),
     ],
@@ -67,6 +67,7 @@ def test_schema_of_the_vocabularies():
         (lambda: Categorical("a", dtype="int"), ["'a'", "dtype", "'int'", "integer"]),
         (lambda: Categorical("a", min_count=0), ["'a'", "min_count", "0"]),
         (lambda: Categorical("a", fill=0), ["'a'", "fill", "string"]),
+        (lambda: Categorical("a", fill_is_known=True), ["'a'", "fill_is_known", "without `fill`"]),
         (lambda: Categorical("a", expression=""), ["'a'", "expression"]),
         (lambda: History("a", 0), ["'a'", "max_length", "0"]),
         (lambda: History("a", 3, padding="left"), ["'a'", "padding", "'left'"]),

@@ -155,7 +155,7 @@ class _Checks:
             self._report(bad, raw, "a whole number")
         elif values.dtype.is_integer():
             values, _ = _parse(values, "integer")
-        if column.fill is not None:
+        if column.fill is not None and not column.fill_is_known:
             values = values.set((values == column.fill).fill_null(False), None)
         return raw.dictionary(values)
 

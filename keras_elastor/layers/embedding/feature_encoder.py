@@ -15,7 +15,13 @@ from keras_elastor.layers.embedding.embedding_table import EmbeddingTable
 from keras_elastor.layers.embedding.history_pooling import HistoryPooling
 from keras_elastor.layers.embedding.mean_pooling import MeanPooling
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
-from keras_elastor.utils.saving import clone_layer, deserialize, register, serialize
+from keras_elastor.utils.saving import (
+    clone_layer,
+    deserialize,
+    layer_name,
+    register,
+    serialize,
+)
 from keras_elastor.utils.types import Config, InitializerLike, RegularizerLike, Shape, Tensor
 
 
@@ -188,7 +194,7 @@ class FeatureEncoder(keras.layers.Layer):
         return keras.initializers.RandomNormal(stddev=(2 / (1 + self.embedding_dim)) ** 0.5)
 
     def _make_pooling(self, group: list[Sequence]) -> Any:
-        name = "_".join(history.name for history in group)
+        name = "_".join(layer_name(history.name) for history in group)
         pooling = clone_layer(
             deserialize(self.history_pooling) or MeanPooling(), f"{name}_pooling", self.dtype_policy
         )

@@ -35,6 +35,13 @@ def typed(column, values, **recipe):
         (Categorical("x", fill="-"), ["a", "-", None], ["a", None, None]),
         (Categorical("x", dtype="integer"), ["7", "007", "-1", "3.0", ""], [7, 7, -1, 3, None]),
         (Categorical("x", dtype="integer", fill=0), ["0", "1", ""], [None, 1, None]),
+        (
+            Categorical("x", dtype="integer", fill=0, fill_is_known=True),
+            ["0", "1", ""],
+            [0, 1, 0],
+        ),
+        (Categorical("x", dtype="float", fill=0, fill_is_known=True), ["0.0", "", "2"], [0, 0, 2]),
+        (Categorical("x", fill="-", fill_is_known=True), ["a", "-", None], ["a", "-", "-"]),
         (Categorical("x", dtype="float"), ["1.0", "2", ""], [1, 2, None]),
         (Categorical("x", dtype="integer"), [7.0, None], [7, None]),
         (Categorical("x"), [7, None], ["7", None]),

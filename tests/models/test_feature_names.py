@@ -1,0 +1,70 @@
+"""Columns may be called what people call them."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_elastor as ke
+from tests.assertions import raises_value_error
+from tests.backends import call
+from tests.checks import random_batch
+
+SCHEMA = ke.FeatureSchema(
+    [
+        ke.Categorical("x/y", 7),
+        ke.Sequence("h/1", 7, 3, table="x/y"),
+        ke.Sequence("é 用户", 5, 3),
+        ke.Numeric("1st"),
+        ke.Embedding("_x", 3),
+        ke.Categorical("encoder", 4),
+        ke.Numeric("head"),
+        ke.Sequence("block_0", 4, 2, table="encoder"),
+        ke.Embedding("deep", 2),
+        ke.Categorical("linear", 3),
+        ke.Numeric("a:b"),
+        ke.Numeric("a b"),
+        ke.Numeric(".."),
+        ke.Sequence(" ", 3, 2),
+    ]
+)
+
+
+@pytest.mark.parametrize("name", ["Wukong", "DeepFM"])
+def test_a_model_trains_predicts_and_survives_saving(name, tmp_path):
+    small = {"Wukong": {"num_blocks": 1, "block_units": [8]}, "DeepFM": {}}[name]
+    model = ke.models.create(name, SCHEMA, embedding_dim=4, hidden_units=[8], **small)
+    features, labels = random_batch(SCHEMA)
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    model.fit(features, labels, verbose=0)
+    expected = call(model, features)
+    assert len(np.unique(expected)) == len(expected)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(call(loaded, features), expected, atol=1e-6)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = ke.models.create(name, SCHEMA, embedding_dim=4, hidden_units=[8], **small)
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_allclose(call(other, features), expected, atol=1e-6)
+
+
+def test_tensors_have_their_features_names_and_layers_one_of_their_own():
+    inputs = ke.models.make_inputs(SCHEMA)
+    assert [tensor.name for tensor in inputs.values()] == list(SCHEMA.names)
+    layers = [layer.name for layer in keras.Model(inputs, list(inputs.values())).layers]
+    assert layers[:2] == ["x-2f-y_input", "h-2f-1_input"]
+    assert len(set(layers)) == len(SCHEMA.names)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ke.Numeric("a\0b"),
+        lambda: ke.Categorical("a\0b", 3),
+        lambda: ke.Sequence("a\0b", 3, 2),
+        lambda: ke.Embedding("a\0b", 3),
+        lambda: ke.data.Recipe([ke.data.NumericColumn("a\0b")]),
+    ],
+)
+def test_a_name_that_no_file_can_hold_is_refused(make):
+    with raises_value_error("NUL", "'a\\x00b'", "Rename"):
+        make()
