@@ -79,7 +79,6 @@ def run(
     if options.sample:
         folder = scratch
         ke.datasets.write_sample(name, folder, options.sample)
-    # A path, as a text like "criteo_x1" would be the name of a dataset to `ke.data.load`.
     prepared = pathlib.Path(options.prepared or os.path.join(scratch, "prepared"))
     try:
         manifest = ke.datasets.prepare(name, folder, prepared, check_md5=not options.sample)

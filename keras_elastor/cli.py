@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_elastor import data, datasets, models
+from keras_elastor.datasets.registry import get_public
 from keras_elastor.metrics.evaluate import evaluate as evaluate_model
-from keras_elastor.runs.build import list_datasets, load_data
+from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
@@ -30,8 +31,7 @@ def list_names(options: argparse.Namespace) -> None:
         "models": models.list_models(),
         "presets": models.list_presets(),
         "protocols": list_protocols(),
-        "datasets": list_datasets(),
-        "datasets to prepare first": datasets.list_datasets(),
+        "datasets": datasets.list_datasets(),
     }
     for kind, known in names.items():
         if kind.startswith(options.kind or ""):
@@ -45,7 +45,7 @@ def prepare(options: argparse.Namespace) -> None:
     if bool(options.dataset) == bool(options.recipe):
         raise ValueError("Expected either --dataset and --data-dir, or --recipe and --files")
     if options.dataset:
-        source = datasets.get(options.dataset).source
+        source = get_public(options.dataset).source
         if not options.data_dir:
             raise ValueError(f"Expected --data-dir, the folder of the raw files. {source}")
         manifest = datasets.prepare(

@@ -190,7 +190,16 @@ class TestPrepare:
         ),
         (["prepare", "--output", "x"], 2, "--dataset and --data-dir, or --recipe and --files"),
         (["prepare", "--dataset", "criteo_x1", "--output", "x"], 2, "huggingface.co"),
-        (["prepare", "--dataset", "criteo", "--data-dir", "x", "--output", "x"], 2, "criteo_x1,"),
+        (
+            ["prepare", "--dataset", "criteo", "--data-dir", "x", "--output", "x"],
+            2,
+            "Did you mean 'criteo_x1'?",
+        ),
+        (
+            ["prepare", "--dataset", "synthetic", "--data-dir", "x", "--output", "x"],
+            2,
+            "a run reads as it is",
+        ),
         (["prepare", "--recipe", "/no.json", "--output", "x"], 2, "train=day1.csv"),
         (
             ["prepare", "--recipe", "/no.json", "--files", "train=a", "--output", "x"],

@@ -9,7 +9,7 @@ TensorFlow Datasets knows them, too, once `keras_elastor.datasets.builders` is i
 
 As this package imports nothing optional by itself, that module is imported where TensorFlow
 Datasets already is (as above), by naming `ke.datasets.builders`, and by
-`ke.data.load("criteo_x1", ...)`. Whoever imports TensorFlow Datasets last, names
+`ke.datasets.load("criteo_x1", ...)`. Whoever imports TensorFlow Datasets last, names
 `ke.datasets.builders` once.
 """
 
@@ -17,10 +17,10 @@ import importlib
 import sys
 from typing import Any
 
-from keras_elastor.datasets.catalog import get, list_datasets, prepare
 from keras_elastor.datasets.kuairand import KuaiRand, kuairand_pure
 from keras_elastor.datasets.missing_files import DatasetNotFoundError
 from keras_elastor.datasets.public_dataset import PublicDataset
+from keras_elastor.datasets.registry import get, list_datasets, load, prepare
 from keras_elastor.datasets.samples import write_sample
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "get",
     "kuairand_pure",
     "list_datasets",
+    "load",
     "prepare",
     "write_sample",
 ]

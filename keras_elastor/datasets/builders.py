@@ -38,10 +38,11 @@ from keras_elastor.data.prepared.prepare import SEGMENT_BYTES, prepare
 from keras_elastor.data.vocabularies.encoding import Encoder
 from keras_elastor.data.vocabularies.known_values import KnownValues, describe_known_values
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
-from keras_elastor.datasets.catalog import find_files, get
+from keras_elastor.datasets.files import find_files
 from keras_elastor.datasets.kuairand import KUAIRAND_PURE, kuairand_pure
 from keras_elastor.datasets.missing_files import DatasetNotFoundError
 from keras_elastor.datasets.public_dataset import PublicDataset
+from keras_elastor.datasets.registry import get_public
 from keras_elastor.utils.optional import import_optional
 
 tfds = import_optional("tensorflow_datasets", extra="data")
@@ -160,7 +161,7 @@ class RecipeBuilder(  # type: ignore[call-arg]
         return find_files(self.dataset, folders)
 
     def _write_manifest(self) -> None:
-        """Write what `ke.data.load` needs beside the files of TensorFlow Datasets."""
+        """Write what `ke.datasets.load` needs beside the files of TensorFlow Datasets."""
         encoder = self._encoder
         layout = BlockLayout(encoder.schema, encoder.recipe.weight is not None)
         splits = {}
@@ -211,37 +212,37 @@ def _measure(path: str, layout: BlockLayout) -> Shard:
 class CriteoX1(RecipeBuilder):
     """Criteo_x1."""
 
-    dataset = get("criteo_x1")
+    dataset = get_public("criteo_x1")
 
 
 class CriteoX4(RecipeBuilder):
     """Criteo_x4."""
 
-    dataset = get("criteo_x4")
+    dataset = get_public("criteo_x4")
 
 
 class AvazuX4(RecipeBuilder):
     """Avazu_x4."""
 
-    dataset = get("avazu_x4")
+    dataset = get_public("avazu_x4")
 
 
 class KuaivideoX1(RecipeBuilder):
     """KuaiVideo_x1."""
 
-    dataset = get("kuaivideo_x1")
+    dataset = get_public("kuaivideo_x1")
 
 
 class TaobaoadX1(RecipeBuilder):
     """TaobaoAd_x1."""
 
-    dataset = get("taobaoad_x1")
+    dataset = get_public("taobaoad_x1")
 
 
 class MovielensLatest(RecipeBuilder):
     """MovielensLatest_x1."""
 
-    dataset = get("movielens_latest")
+    dataset = get_public("movielens_latest")
 
 
 class KuairandPure(RecipeBuilder):

@@ -15,7 +15,7 @@ class PublicDataset:
     Tables of one's own need a name, a recipe and files only.
 
     Args:
-        name: As `ke.datasets.prepare`, `ke.data.load` and TensorFlow Datasets take it.
+        name: As `ke.datasets.prepare`, `ke.datasets.load` and TensorFlow Datasets take it.
         recipe: The preprocessing of the published results.
         files: The file of each split, or its files.
         rows: The published number of rows of each split.

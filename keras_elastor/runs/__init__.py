@@ -1,12 +1,12 @@
 """Runs that can be repeated: recorded in a folder, resumed after any stop, compared over seeds."""
 
+from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import ComparedModel, Comparison, compare
 from keras_elastor.runs.config import Named, RunConfig
 from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import Predictor
-from keras_elastor.runs.run_data import Data
 from keras_elastor.runs.runner import RunResult, load_model, run
 
 __all__ = [

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
 
 import keras
 
 from keras_elastor import models
 from keras_elastor.data import synthetic
-from keras_elastor.datasets import kuairand_pure
-from keras_elastor.datasets import list_datasets as list_public_datasets
+from keras_elastor.datasets.registry import is_prepared, reader_of
+from keras_elastor.datasets.rows import Data
 from keras_elastor.models.encoder_template import merge_arguments
 from keras_elastor.models.registry import find_model
 from keras_elastor.runs.config import RunConfig
-from keras_elastor.runs.run_data import Data, prepared_data, synthetic_data
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.plain_values import check_arguments, suggest
 from keras_elastor.utils.saving import deserialize
-
-_DATASETS: dict[str, Callable[..., Any]] = {
-    "kuairand_pure": kuairand_pure,
-    "prepared": prepared_data,
-    "synthetic": synthetic_data,
-}
-
-
-def list_datasets() -> list[str]:
-    """Names of the datasets that `run` knows."""
-    return sorted(_DATASETS)
 
 
 def load_data(config: RunConfig) -> Data:
@@ -40,22 +26,20 @@ def load_data(config: RunConfig) -> Data:
         FileNotFoundError: If its files are not there.
     """
     name, arguments = config.dataset.name, dict(config.dataset.arguments)
-    if name in list_public_datasets():
+    reader = reader_of(name)
+    if name != "prepared" and is_prepared(name) and "data_dir" not in arguments:
         raise ValueError(
             f"Dataset '{name}' must be prepared once: keras-elastor prepare --dataset {name} "
-            "--data-dir RAW --output FOLDER. Then name it 'prepared', with the data_dir FOLDER"
+            "--data-dir RAW --output FOLDER. Then give FOLDER as its data_dir"
         )
-    if name not in list_datasets():
-        raise ValueError(f"Unknown dataset '{name}'. {suggest(name, list_datasets())}")
     where = "dataset.arguments"
-    builder = _DATASETS[name]
-    known = [builder, synthetic] if name == "synthetic" else [builder]
+    known = [reader, synthetic] if name == "synthetic" else [reader]
     check_arguments(known, arguments, where)
     try:
-        inspect.signature(builder).bind(**arguments)
+        inspect.signature(reader).bind(**arguments)
     except TypeError as error:
         raise ValueError(f"'{where}' of {name}: {error}") from error
-    data = builder(**arguments)
+    data = reader(**arguments)
     if isinstance(data, Data):
         return data
     return Data(data.schema, data.train, data.valid, data.test, data.vocabularies)

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import keras
 
+from keras_elastor.datasets.rows import identity
 from keras_elastor.runs.config_files import read_file
-from keras_elastor.runs.run_data import identity
 from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
 from keras_elastor.training.protocol import Protocol, make_protocol
 from keras_elastor.utils.plain_values import make_dataclass

@@ -16,11 +16,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.checkpoint import Checkpoints, atomic_file
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.errors import RunError, writing
-from keras_elastor.runs.run_data import Data
 from keras_elastor.version import __version__
 
 _logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_elastor.datasets.rows import Data
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.runs.build import build_model, load_data
 from keras_elastor.runs.config import RunConfig
@@ -19,7 +20,6 @@ from keras_elastor.runs.diagnosis import batch_statistics, describe, first_bad_l
 from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_callback import RunCallback
-from keras_elastor.runs.run_data import Data
 from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import derive_seed
 from keras_elastor.runs.tensorboard import tensorboard_callback

@@ -18,7 +18,7 @@ _OPEN_SHARDS = 16
 
 
 def load(
-    name_or_folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     split: str,
     batch_size: int,
     shuffle: bool = False,
@@ -26,7 +26,6 @@ def load(
     drop_remainder: bool = False,
     reshuffle: bool = True,
     worker: tuple[int, int] = (0, 1),
-    data_dir: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Read prepared data as a `tf.data.Dataset` of `(features, label)` batches.
 
@@ -36,10 +35,9 @@ def load(
     of such blocks. A split of at most that many rows is mixed completely.
 
     Args:
-        name_or_folder: What `ke.data.prepare` wrote: a folder, or its address on a bucket, such as
-            `gs://bucket/folder`, which TensorFlow reads by its file systems. Or the name of a
-            dataset that TensorFlow Datasets has prepared; see `ke.datasets`. A folder of the same
-            name is given as `./name`.
+        folder: What `ke.data.prepare` wrote: a folder, or its address on a bucket, such as
+            `gs://bucket/folder`, which TensorFlow reads by its file systems. `ke.datasets.load`
+            takes the names of datasets.
         split: Name of the split.
         batch_size: Rows per batch.
         shuffle: Whether to mix the rows. Default: in the order of the files.
@@ -48,8 +46,6 @@ def load(
             batch has one shape.
         reshuffle: Whether every pass over a shuffled dataset has another order. Default: yes.
         worker: Index and number of the workers that share an epoch; each reads shards of its own.
-        data_dir: Where a name is given, the folder of TensorFlow Datasets. Default: its own,
-            `~/tensorflow_datasets` or the environment variable `TFDS_DATA_DIR`.
 
     Returns:
         The dataset; its cardinality is known. A batch is `(features, label)`, or
@@ -61,16 +57,11 @@ def load(
     Example: see `ke.data.prepare`.
 
     Raises:
-        FileNotFoundError: If the folder holds no prepared data, or not all of it; or the dataset is
-            not prepared, and the message has the command for it.
+        FileNotFoundError: If the folder holds no prepared data, or not all of it.
         ValueError: If the split is unknown, an argument is wrong, or there are more workers than
             shards.
         ImportError: TensorFlow is not installed.
     """
-    # Datasets are a layer above data.
-    from keras_elastor.datasets.registry import find_prepared
-
-    folder = find_prepared(name_or_folder, data_dir)
     manifest = Manifest.load(folder)
     if split not in manifest.splits:
         raise ValueError(

@@ -8,12 +8,15 @@ import pytest
 
 import keras_elastor as ke
 from keras_elastor.datasets.criteo import criteo_x4_recipe
+from keras_elastor.datasets.registry import reader_of
+from keras_elastor.datasets.rows import synthetic_rows
 from tests.assertions import raises_value_error
 from tests.data.raw_files import read
 
 pytestmark = pytest.mark.backend_free
 
-NAMES = ke.datasets.list_datasets()
+OTHERS = ("kuairand_pure", "prepared", "synthetic")
+NAMES = [name for name in ke.datasets.list_datasets() if name not in OTHERS]
 FIELDS = {
     "criteo_x1": 39,
     "criteo_x4": 39,
@@ -154,9 +157,54 @@ def test_missing_files_say_where_to_get_them(tmp_path):
 
 
 def test_wrong_use_is_named(tmp_path):
-    with raises_value_error("'criteo'", "criteo_x1"):
+    with raises_value_error("'criteo'", "Did you mean 'criteo_x4'?"):
         ke.datasets.get("criteo")
     with raises_value_error("'criteo'", "criteo_x1"):
         ke.datasets.write_sample("criteo", tmp_path, 5)
     with raises_value_error("rows", "0"):
         ke.datasets.write_sample("criteo_x1", tmp_path, 0)
+
+
+def test_all_names_are_known_everywhere():
+    names = ke.datasets.list_datasets()
+    assert {*NAMES, *OTHERS} == set(names)
+    for name in names:
+        assert ke.datasets.get(name).name == name
+        assert callable(reader_of(name))
+    with raises_value_error("'criteo_x11'", "Did you mean 'criteo_x1'?"):
+        ke.datasets.get("criteo_x11")
+    with raises_value_error("'zzz'", "Known are: criteo_x1"):
+        ke.datasets.load("zzz", "train", 10)
+    with raises_value_error("'synthetic'", "a run reads as it is"):
+        ke.datasets.prepare("synthetic", ".", ".")
+
+
+def test_load_takes_every_kind_of_name(tmp_path):
+    name = "movielens_latest"
+    ke.datasets.write_sample(name, tmp_path, rows=50)
+    out = tmp_path / "out"
+    ke.datasets.prepare(name, tmp_path, out, check_md5=False, progress=False)
+    features, labels = read(ke.datasets.load("prepared", "train", 16, data_dir=out))
+    expected, expected_labels = read(ke.data.load(out, "train", 16))
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_array_equal(features["tag_id"], expected["tag_id"])
+    _, labels = read(ke.datasets.load("synthetic", "test", 5000))
+    np.testing.assert_array_equal(labels, synthetic_rows().test.labels)
+    with raises_value_error("prepared", "data_dir"):
+        ke.datasets.load("prepared", "train", 16)
+    with raises_value_error("synthetic", "'tset'"):
+        ke.datasets.load("synthetic", "tset", 16)
+
+
+def test_a_run_takes_the_name_of_what_was_prepared(tmp_path):
+    name = "movielens_latest"
+    ke.datasets.write_sample(name, tmp_path, rows=50)
+    ke.datasets.prepare(name, tmp_path, tmp_path / "out", check_md5=False, progress=False)
+    ids = []
+    for named in (name, "prepared"):
+        dataset = {"name": named, "arguments": {"data_dir": str(tmp_path / "out")}}
+        config = ke.runs.RunConfig.from_dict({"dataset": dataset, "model": {"name": "fm"}})
+        data = ke.runs.load_data(config)
+        assert (len(data.train), len(data.valid), data.recipe.label) == (50, 5, "label")
+        ids.append(config.run_id)
+    assert ids[0].startswith("fm_movielens_latest-")

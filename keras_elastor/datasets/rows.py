@@ -19,6 +19,8 @@ from keras_elastor.schema import FeatureSchema
 
 Dataset: TypeAlias = Any
 
+# Their arguments alone decide the rows.
+_SAME_ROWS = ("kuairand_pure", "synthetic")
 # Labels are read in large batches, as nothing else is kept of them.
 _LABEL_BATCH = 1 << 16
 
@@ -79,7 +81,7 @@ class PreparedSplit:
         return load(self.folder, self.name, batch_size, **arguments)
 
 
-def synthetic_data(
+def synthetic_rows(
     train_rows: int = 100_000,
     valid_rows: int = 20_000,
     test_rows: int = 20_000,
@@ -94,7 +96,7 @@ def synthetic_data(
     return Data(source.schema, train, valid, test)
 
 
-def prepared_data(data_dir: str | os.PathLike[str], valid: str = "valid") -> Data:
+def prepared_rows(data_dir: str | os.PathLike[str], valid: str = "valid") -> Data:
     """Rows of a prepared folder, which stay on the disk.
 
     Args:
@@ -129,8 +131,8 @@ def prepared_data(data_dir: str | os.PathLike[str], valid: str = "valid") -> Dat
 def identity(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the rows of a dataset: its arguments, but what data hold for where they lie."""
     others = {key: value for key, value in arguments.items() if key != "data_dir"}
-    if name != "prepared" or "data_dir" not in arguments:
+    if name in _SAME_ROWS or "data_dir" not in arguments:
         return others
-    # Every prepared folder has this name: sources and recipe tell them apart.
+    # Folders of one name may differ: sources and recipe tell them apart.
     plan = json.dumps(Manifest.load(arguments["data_dir"]).plan, sort_keys=True)
     return {**others, "plan": hashlib.sha256(plan.encode()).hexdigest()}
