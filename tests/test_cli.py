@@ -84,10 +84,10 @@ def test_train_from_a_file_and_options_that_override_it(tmp_path, monkeypatch):
 def test_list(capsys):
     assert command("list") == 0
     out = capsys.readouterr().out
-    for name in ("RankElastor", "rank_mixer_100m", "kuairand_pure", "synthetic"):
+    for name in ("rank_elastor", "rank_mixer_100m", "kuairand_pure", "synthetic"):
         assert f"  {name}\n" in out
     assert command("list", "datasets") == 0
-    assert "RankElastor" not in capsys.readouterr().out
+    assert "rank_elastor" not in capsys.readouterr().out
 
 
 def test_evaluate(trained, capsys):
@@ -193,7 +193,7 @@ class TestPrepare:
         (
             ["prepare", "--dataset", "criteo", "--data-dir", "x", "--output", "x"],
             2,
-            "Did you mean 'criteo_x1'?",
+            "Did you mean 'criteo_x4'?",
         ),
         (
             ["prepare", "--dataset", "synthetic", "--data-dir", "x", "--output", "x"],

@@ -114,6 +114,10 @@ def test_bad_input():
         measure(model, {name: features[name] for name in features if name != "user"})
     with raises_value_error("'price'", "50 rows", "49"):
         measure(model, {**features, "price": features["price"][1:]}, window=WINDOW)
-    features["price"][33] = np.nan
-    with raises_value_error("Stage 'encoder'", "'tokens'", "rows 20 to 39", "(13, 3, 0)"):
+    wrong = {**features, "price": np.where(np.arange(ROWS) == 33, np.nan, features["price"])}
+    with raises_value_error("'price'", "nan"):
+        measure(model, wrong, window=WINDOW)
+    encoder = model.get_layer("encoder")
+    encoder.numeric_vectors.assign(encoder.numeric_vectors * np.nan)
+    with raises_value_error("Stage 'encoder'", "'tokens'", "rows 0 to 19", "(0, 3, 0)"):
         measure(model, features, window=WINDOW)

@@ -197,7 +197,7 @@ class TestParts:
     @pytest.mark.parametrize(
         ("model", "words"),
         [
-            ({"name": "RankElastr"}, ["'RankElastr'", "'RankElastor'"]),
+            ({"name": "RankElastr"}, ["'RankElastr'", "'rank_elastor'"]),
             ({"name": "rank_elastor_criteo_dim11"}, ["Did you mean 'rank_elastor_criteo_dim1"]),
             (
                 {"name": "dnn", "arguments": {"hiddenunits": [3]}},

@@ -189,7 +189,8 @@ class _Checks:
         self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
     ) -> Series:
         values, bad = _parse(raw.values, dtype)
-        self._report(bad, raw, _expected(dtype, raw.values))
+        if bad.any():
+            self._report(bad, raw, _expected(dtype, raw.values.filter(bad)))
         return values if column.fill is None else values.fill_null(column.fill)
 
     def _evaluate(
@@ -273,14 +274,16 @@ def parse_expression(expression: str, column: CategoricalColumn | NumericColumn)
     return parsed
 
 
-def _expected(dtype: str, values: Series) -> str:
-    """What a value of a raw column should have been, for a message."""
+def _expected(dtype: str, wrong: Series) -> str:
+    """What wrong values should have been, for a message."""
     pl = import_optional("polars", extra="data")
-    if dtype == "integer" and values.dtype == pl.UInt64:
+    if dtype == "integer" and wrong.dtype == pl.UInt64:
         return "a whole number below 2^63; a column of dtype 'string' takes larger ones"
-    if dtype != "float" and values.dtype.is_float():
-        whole = "a whole number" if dtype == "integer" else "a finite number"
-        return f"{whole}, below {first_inexact(values)} where whole, as floats above are rounded"
+    if dtype != "float" and wrong.dtype.is_float():
+        limit = first_inexact(wrong)
+        if (wrong.abs() >= limit).any():
+            return f"a number below {limit}: from there on its column of floats is rounded"
+        return _EXPECTED["integer" if dtype == "integer" else "float"]
     return _EXPECTED[dtype]
 
 
