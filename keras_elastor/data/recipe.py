@@ -262,6 +262,14 @@ class Recipe:
                 "Expected `separator` to be one ASCII character. "
                 f"Received: separator={self.separator!r}"
             )
+        named = {"label": self.labels, "group": (self.group,), "weight": (self.weight,)}
+        for argument, names in named.items():
+            wrong = [name for name in names if not isinstance(name, str | None)]
+            if wrong:
+                raise ValueError(
+                    f"Expected `{argument}` to name columns by text. Received: {wrong[0]!r}. "
+                    "Rename the column where its name is a number"
+                )
         # The schema refuses doubled names, and a feature of the label's name.
         self.schema({table: Vocabulary(()) for table in self.tables})
         self._check_sources()
@@ -286,7 +294,7 @@ class Recipe:
     @property
     def labels(self) -> tuple[str, ...]:
         """Columns of the labels, one per task."""
-        return (self.label,) if isinstance(self.label, str) else self.label
+        return tuple(self.label) if isinstance(self.label, list | tuple) else (self.label,)
 
     @property
     def sources(self) -> tuple[str, ...]:

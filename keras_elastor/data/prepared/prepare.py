@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -55,8 +56,10 @@ def prepare(
 
     Args:
         files: For each split ("train", "valid", "test", ...) a file or several: text with one row
-            per line (CSV, TSV, ...), the same in gzip (`.gz`), or Parquet (`.parquet`). There must
-            be a "train": vocabularies are made from its rows only.
+            per line (CSV, TSV, ...), the same in gzip (`.gz`), or Parquet (by its first bytes). A
+            folder stands for all files in it but those whose names begin with "_" or ".", as Spark
+            writes them; a pattern such as "day*.csv" for the files that match; both by name. There
+            must be a "train": vocabularies are made from its rows only.
         recipe: How their columns become features.
         out_dir: Folder to write. Its parents are made.
         on_error: "stop" (default) at the first wrong row with an error that names file, line,
@@ -127,6 +130,24 @@ def prepare(
         return preparation.manifest()
 
 
+def _expand(path: Path) -> list[Path]:
+    """The files that a name means: itself, those of a folder, or those of a pattern; by name."""
+    if path.is_dir():
+        # Spark and others put their own notes beside the parts, such as _SUCCESS.
+        found = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+            and not any(part.startswith(("_", ".")) for part in file.relative_to(path).parts)
+        ]
+        if not found:
+            raise FileNotFoundError(f"{path}: the folder holds no files of rows")
+        return found
+    if not path.exists() and glob.has_magic(str(path)):
+        return sorted(map(Path, glob.glob(str(path), recursive=True))) or [path]
+    return [path]
+
+
 def _find_files(files: Files) -> dict[str, tuple[Path, ...]]:
     if not isinstance(files, Mapping) or "train" not in files:
         raise ValueError(
@@ -134,7 +155,11 @@ def _find_files(files: Files) -> dict[str, tuple[Path, ...]]:
             f"{{'train': 'train.csv', 'test': 'test.csv'}}. Received: files={files!r}"
         )
     paths = {
-        split: tuple(map(Path, [group] if isinstance(group, str | os.PathLike) else group))
+        split: tuple(
+            path
+            for name in ([group] if isinstance(group, str | os.PathLike) else group)
+            for path in _expand(Path(name))
+        )
         for split, group in files.items()
     }
     for split, group in paths.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import dataclasses
 import gzip
@@ -13,6 +14,8 @@ from typing import IO, Any
 from keras_elastor.utils.optional import import_optional
 
 # No row of text is longer; a file without line ends would otherwise be read into memory whole.
+# What every Parquet file begins with.
+_PARQUET = b"PAR1"
 _LONGEST_LINE = 1 << 24
 _BYTES_PER_PARQUET_ROW = 256
 
@@ -45,8 +48,12 @@ class Segment:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is read as Parquet, by its name."""
-    return path.suffix in (".parquet", ".pq")
+    """Whether a file is read as Parquet, by its name or its first bytes."""
+    if path.suffix.lower() in (".parquet", ".pq") or not path.is_file():
+        return path.suffix.lower() in (".parquet", ".pq")
+    # Names such as day1.parquet.brotli, and those without a suffix.
+    with open(path, "rb") as file:
+        return file.read(len(_PARQUET)) == _PARQUET
 
 
 def read_header(path: Path, separator: str, file_columns: tuple[str, ...] | None) -> list[str]:
@@ -126,7 +133,11 @@ def _text_segments(
         if start:
             _read(path, lambda: file.seek(start))
         else:
-            start = len(_read(path, lambda: file.readline(_LONGEST_LINE))) if has_header else 0
+            first = _read(path, lambda: file.readline(_LONGEST_LINE))
+            # Excel and others begin a file with a byte order mark, which is no part of a value.
+            mark = codecs.BOM_UTF8 if first.startswith(codecs.BOM_UTF8) else b""
+            start = len(first) if has_header else len(mark)
+            _read(path, lambda: file.seek(start))
             first_row = 2 if has_header else 1
         while data := _read(path, lambda: file.read(segment_bytes)):
             if not data.endswith(b"\n"):
@@ -145,7 +156,7 @@ def _text_segments(
 
 
 def _open_text(path: Path, raw: IO[bytes] | None = None) -> Any:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(raw or path, "rb")
     return raw or open(path, "rb")
 
