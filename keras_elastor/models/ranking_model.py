@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template,
 from keras_elastor.models.objective import LogitModel
 from keras_elastor.models.registry import Preset, get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
+from keras_elastor.utils.plain_values import suggest
 from keras_elastor.utils.saving import deserialize, layer_name
 from keras_elastor.utils.types import Config, Tensor
 from keras_elastor.validation.rules import check_names, feature_rule
@@ -116,6 +118,13 @@ class RankingModel(LogitModel):
         config: Config | None = None,
         **kwargs: Any,
     ) -> None:
+        # Keras takes any other argument, a misspelt one, too, without a word.
+        for argument in kwargs.keys() - {"name", "trainable"}:
+            known = [*inspect.signature(type(self).__init__).parameters, "name", "trainable"]
+            raise TypeError(
+                f"{type(self).__name__}: unknown argument '{argument}'. "
+                f"{suggest(argument, set(known) - {'self', 'kwargs'})}"
+            )
         super().__init__(inputs=dict(inputs), outputs=outputs, **kwargs)
         self.schema = schema
         self._stages = dict(stages)

@@ -298,3 +298,8 @@ def test_a_model_with_rates_and_activations_per_layer_survives_saving(tmp_path):
     assert loaded.get_layer("head").dropout == [0.1, 0.3]
     inputs, _ = random_batch(SCHEMA)
     np.testing.assert_allclose(call(loaded, inputs), call(model, inputs), atol=1e-6)
+
+
+def test_a_misspelt_argument_is_named():
+    with pytest.raises(TypeError, match="'droput'. Did you mean 'dropout'"):
+        make("DNN", droput=0.3)
