@@ -177,6 +177,7 @@ class TestFolder:
             ke.data.Preprocessor.load(tmp_path / "saved")
 
 
+@pytest.mark.backend_free
 def test_encodes_without_tensorflow(preprocessor, tmp_path):
     preprocessor.save(tmp_path / "saved")
     code = f"""
