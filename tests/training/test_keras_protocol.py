@@ -82,7 +82,7 @@ def test_a_rate_that_is_a_number_stays_without_a_factor():
         callback = protocol.callback(make_rows(50, seed=1))
         callback.plateau.best = 2.0
         fit(model, callback, epochs=2)
-        rate = float(numpy(model.optimizer.learning_rate.value))
+        rate = float(numpy(model.optimizer.learning_rate))
         assert rate == pytest.approx(expected, rel=1e-6)
 
 
