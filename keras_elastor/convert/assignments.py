@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_elastor.layers import Dice, FeatureEncoder, LinearTerm, RMSNorm
+from keras_elastor.layers import Dice, FeatureEncoder, LinearTerm, RMSNormalization
 from keras_elastor.schema import Embedding, Numeric
 
 Array = Any
@@ -77,7 +77,7 @@ def assign_sequential(layers: Sequence[Any], prefix: str) -> Iterator[Assignment
     for index, layer in enumerate(layers):
         if isinstance(layer, keras.layers.Dense):
             yield from assign_dense(layer, f"{prefix}{index}.")
-        elif isinstance(layer, RMSNorm | keras.layers.LayerNormalization):
+        elif isinstance(layer, RMSNormalization | keras.layers.LayerNormalization):
             yield from assign_norm(layer, f"{prefix}{index}.")
         elif isinstance(layer, keras.layers.BatchNormalization):
             yield from assign_batch_norm(layer, f"{prefix}{index}.")
@@ -97,7 +97,7 @@ def assign_dense(layer: Any, prefix: str) -> Iterator[Assignment]:
 
 def assign_norm(layer: Any, prefix: str) -> Iterator[Assignment]:
     """A layer norm, or the official code's RMS norm."""
-    if isinstance(layer, RMSNorm):
+    if isinstance(layer, RMSNormalization):
         shape = tuple(layer.gamma.shape)
         yield Assignment(
             layer.gamma,

@@ -28,7 +28,7 @@ from keras_elastor.layers import (
     PredictionHead,
     ReshapeTokenizer,
     Residual,
-    RMSNorm,
+    RMSNormalization,
     SegmentMixing,
     SharedTokenizer,
     TokenMixing,
@@ -108,7 +108,7 @@ def _mixing(options: Options) -> Any:
         )
     mixing_type = required_option(options, "mixing_type")
     layer_norm = keras.layers.LayerNormalization(epsilon=1e-5)
-    flat_norm = RMSNorm(axis=(-2, -1))
+    flat_norm = RMSNormalization(axis=(-2, -1))
     if mixing_type == 1:
         return keras.layers.Identity()
     if mixing_type == 2:
@@ -148,7 +148,7 @@ def _ffn(options: Options) -> Residual:
 
 
 def _block(options: Options, ffn_options: Options) -> MixerBlock:
-    return MixerBlock(mixing=_mixing(options), norm=RMSNorm(), ffn=_ffn(ffn_options))
+    return MixerBlock(mixing=_mixing(options), norm=RMSNormalization(), ffn=_ffn(ffn_options))
 
 
 def _tokenizer(num_tokens: int, token_dim: int, transform: bool, options: Options) -> Any:

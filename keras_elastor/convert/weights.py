@@ -27,11 +27,11 @@ from keras_elastor.layers import (
     PerTokenFFN,
     PerTokenGLU,
     PerTokenGLUStack,
-    PerTokenRMSNorm,
+    PerTokenRMSNormalization,
     PredictionHead,
     ReshapeTokenizer,
     Residual,
-    RMSNorm,
+    RMSNormalization,
     SegmentMixing,
     TokenMixing,
 )
@@ -167,10 +167,10 @@ def _tokenizer(tokenizer: Any, prefix: str) -> Iterator[Assignment]:
 
 def _block(mixing: Any, norm: Any, ffn: Any, prefix: str) -> Iterator[Assignment]:
     yield from _mixing(mixing, f"{prefix}token_mixing.")
-    if not isinstance(norm, RMSNorm):
+    if not isinstance(norm, RMSNormalization):
         raise ValueError(
-            f"The block of mixing '{mixing.name}' has no RMSNorm between mixing and FFN, which the "
-            "official code has; nothing was changed"
+            f"The block of mixing '{mixing.name}' has no RMSNormalization between mixing and "
+            "FFN, which the official code has; nothing was changed"
         )
     yield from assign_norm(norm, f"{prefix}layer_norm1.")
     if not (
@@ -189,12 +189,12 @@ def _mixing(mixing: Any, prefix: str) -> Iterator[Assignment]:
         raise _no_counterpart(mixing)
     layer, pre_norm, post_norm = mixing.layer, mixing.pre_norm, mixing.post_norm
     match (layer, pre_norm, post_norm):
-        case (FullMixing(block_size=1, use_bias=True), RMSNorm(), None):
+        case (FullMixing(block_size=1, use_bias=True), RMSNormalization(), None):
             size = layer.kernel.shape[0]
             yield assign_kernel(layer.kernel, f"{prefix}cross_mixing.")
             yield assign_as_it_is(layer.bias, f"{prefix}cross_mixing.bias", (size,))
             yield from assign_norm(pre_norm, f"{prefix}pre_norm.")
-        case (SegmentMixing(), RMSNorm(), None) | (
+        case (SegmentMixing(), RMSNormalization(), None) | (
             SegmentMixing(),
             None,
             keras.layers.LayerNormalization(),
@@ -215,7 +215,7 @@ def _per_token_network(network: Any, prefix: str) -> Iterator[Assignment]:
     for index, layer in enumerate(layers):
         if isinstance(layer, PerTokenDense):
             yield from _per_token_dense(layer, prefix, str(index))
-        elif isinstance(layer, PerTokenRMSNorm):
+        elif isinstance(layer, PerTokenRMSNormalization):
             tokens, dim = layer.gamma.shape
             names = [f"{prefix}{token}.{index}.gamma" for token in range(tokens)]
             yield Assignment(layer.gamma, dict.fromkeys(names, (dim,)), np.stack)

@@ -3,7 +3,7 @@
 from keras_elastor.layers.core.dice import Dice
 from keras_elastor.layers.core.initializers import PerTokenInitializer
 from keras_elastor.layers.core.mlp import MLP
-from keras_elastor.layers.core.rms_norm import RMSNorm
+from keras_elastor.layers.core.rms_normalization import RMSNormalization
 from keras_elastor.layers.embedding.embedding_table import EmbeddingTable
 from keras_elastor.layers.embedding.feature_encoder import FeatureEncoder
 from keras_elastor.layers.embedding.history_pooling import HistoryPooling
@@ -34,8 +34,8 @@ from keras_elastor.layers.per_token.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token.per_token_ffn import PerTokenFFN
 from keras_elastor.layers.per_token.per_token_glu import PerTokenGLU
 from keras_elastor.layers.per_token.per_token_glu_stack import PerTokenGLUStack
-from keras_elastor.layers.per_token.per_token_layer_norm import PerTokenLayerNorm
-from keras_elastor.layers.per_token.per_token_rms_norm import PerTokenRMSNorm
+from keras_elastor.layers.per_token.per_token_layer_normalization import PerTokenLayerNormalization
+from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
 from keras_elastor.layers.tokenizers.flat_tokenizer import FlatTokenizer
 from keras_elastor.layers.tokenizers.reshape_tokenizer import ReshapeTokenizer
 from keras_elastor.layers.tokenizers.shared_tokenizer import SharedTokenizer
@@ -70,10 +70,10 @@ __all__ = [
     "PerTokenGLU",
     "PerTokenGLUStack",
     "PerTokenInitializer",
-    "PerTokenLayerNorm",
-    "PerTokenRMSNorm",
+    "PerTokenLayerNormalization",
+    "PerTokenRMSNormalization",
     "PredictionHead",
-    "RMSNorm",
+    "RMSNormalization",
     "ReshapeTokenizer",
     "Residual",
     "SegmentMixing",

@@ -31,7 +31,7 @@ FLAT_NORM = {"axis": (-2, -1)}
 def residual(**kwargs):
     return ke.layers.Residual(
         ke.layers.FullMixing(),
-        pre_norm=ke.layers.RMSNorm(**FLAT_NORM),
+        pre_norm=ke.layers.RMSNormalization(**FLAT_NORM),
         post_norm=keras.layers.LayerNormalization(),
         **kwargs,
     )
@@ -39,7 +39,7 @@ def residual(**kwargs):
 
 def block(**kwargs):
     ffn = ke.layers.Residual(ke.layers.PerTokenGLUStack([6], expansion=2.0))
-    return ke.layers.MixerBlock(residual(), ffn, norm=ke.layers.RMSNorm(), **kwargs)
+    return ke.layers.MixerBlock(residual(), ffn, norm=ke.layers.RMSNormalization(), **kwargs)
 
 
 def partial(make, *arguments, **options):
@@ -144,15 +144,15 @@ LAYERS = {
         TOKENS,
         (3, 4, 8),
     ),
-    "PerTokenLayerNorm": (ke.layers.PerTokenLayerNorm, TOKENS, (3, 4, 8)),
-    "PerTokenRMSNorm": (ke.layers.PerTokenRMSNorm, TOKENS, (3, 4, 8)),
+    "PerTokenLayerNormalization": (ke.layers.PerTokenLayerNormalization, TOKENS, (3, 4, 8)),
+    "PerTokenRMSNormalization": (ke.layers.PerTokenRMSNormalization, TOKENS, (3, 4, 8)),
     "PredictionHead": (partial(ke.layers.PredictionHead, 2, hidden_units=[64]), TOKENS, (3, 2)),
     "PredictionHead of features": (
         partial(ke.layers.PredictionHead, 2, "flatten", [64], "relu", "batch", 0.1),
         FLAT,
         (3, 2),
     ),
-    "RMSNorm": (partial(ke.layers.RMSNorm, **FLAT_NORM), TOKENS, (3, 4, 8)),
+    "RMSNormalization": (partial(ke.layers.RMSNormalization, **FLAT_NORM), TOKENS, (3, 4, 8)),
     "ReshapeTokenizer": (partial(ke.layers.ReshapeTokenizer, 2, 16), TOKENS, (3, 2, 16)),
     "Residual": (residual, TOKENS, (3, 4, 8)),
     "SegmentMixing": (partial(ke.layers.SegmentMixing, 2), TOKENS, (3, 4, 8)),

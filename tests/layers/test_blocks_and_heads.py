@@ -19,7 +19,7 @@ def test_residual(pre_norm, post_norm):
     layer, outputs = call_layer(
         ke.layers.Residual(
             ke.layers.TokenMixing(),
-            pre_norm=ke.layers.RMSNorm() if pre_norm else None,
+            pre_norm=ke.layers.RMSNormalization() if pre_norm else None,
             post_norm=keras.layers.LayerNormalization() if post_norm else None,
         ),
         inputs,
@@ -39,8 +39,10 @@ def test_residual_names_a_layer_that_changes_the_shape():
 
 def make_block(norm=True):
     return ke.layers.MixerBlock(
-        mixing=ke.layers.Residual(ke.layers.FullMixing(), ke.layers.RMSNorm(axis=(-2, -1))),
-        norm=ke.layers.RMSNorm() if norm else None,
+        mixing=ke.layers.Residual(
+            ke.layers.FullMixing(), ke.layers.RMSNormalization(axis=(-2, -1))
+        ),
+        norm=ke.layers.RMSNormalization() if norm else None,
         ffn=ke.layers.Residual(ke.layers.PerTokenGLUStack([8])),
     )
 

@@ -10,7 +10,7 @@ import keras
 from keras_elastor.layers.core.activations import make_activation, serialize_activation
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import get_kernel_initializer
-from keras_elastor.layers.core.rms_norm import RMSNorm
+from keras_elastor.layers.core.rms_normalization import RMSNormalization
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import (
     ActivationLike,
@@ -22,7 +22,7 @@ from keras_elastor.utils.types import (
 )
 
 _NORMALIZATIONS: dict[str, Any] = {
-    "rms": RMSNorm,
+    "rms": RMSNormalization,
     # PyTorch's defaults, which Keras' differ from.
     "layer": lambda **kwargs: keras.layers.LayerNormalization(epsilon=1e-5, **kwargs),
     "batch": lambda **kwargs: keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **kwargs),

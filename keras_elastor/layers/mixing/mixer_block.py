@@ -20,9 +20,9 @@ class MixerBlock(keras.layers.Layer):
 
     | block | mixing | norm | ffn |
     |---|---|---|---|
-    | RankElastor, official code | `Residual(FullMixing(), pre_norm=RMSNorm(axis=(-2, -1)))` | `RMSNorm()` | `Residual(PerTokenGLUStack(...))` |
+    | RankElastor, official code | `Residual(FullMixing(), pre_norm=RMSNormalization(axis=(-2, -1)))` | `RMSNormalization()` | `Residual(PerTokenGLUStack(...))` |
     | RankElastor, paper | `Residual(FullMixing(use_bias=False), post_norm=LayerNormalization())` | None | `PerTokenGLU(...)` |
-    | RankMixer, official code | `Residual(TokenMixing(), post_norm=LayerNormalization())` | `RMSNorm()` | `Residual(PerTokenFFN(...))` |
+    | RankMixer, official code | `Residual(TokenMixing(), post_norm=LayerNormalization())` | `RMSNormalization()` | `Residual(PerTokenFFN(...))` |
     | RankMixer, paper | `Residual(TokenMixing(), post_norm=LayerNormalization())` | None | `Residual(PerTokenFFN(...), post_norm=LayerNormalization())` |
 
     Args:
@@ -36,7 +36,7 @@ class MixerBlock(keras.layers.Layer):
 
     >>> block = ke.layers.MixerBlock(
     ...     mixing=ke.layers.Residual(ke.layers.FullMixing()),
-    ...     norm=ke.layers.RMSNorm(),
+    ...     norm=ke.layers.RMSNormalization(),
     ...     ffn=ke.layers.Residual(ke.layers.PerTokenGLUStack([16], expansion=3.0)),
     ... )
     >>> block(np.ones((2, 4, 6), "float32")).shape == (2, 4, 6)

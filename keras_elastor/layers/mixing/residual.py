@@ -25,7 +25,8 @@ class Residual(keras.layers.Layer):
 
     Example:
 
-    >>> sublayer = ke.layers.Residual(ke.layers.TokenMixing(), post_norm=ke.layers.RMSNorm())
+    >>> norm = ke.layers.RMSNormalization()
+    >>> sublayer = ke.layers.Residual(ke.layers.TokenMixing(), post_norm=norm)
     >>> sublayer(np.ones((2, 4, 8), "float32")).shape == (2, 4, 8)
     True
 

@@ -9,7 +9,7 @@ import keras
 
 from keras_elastor.layers.per_token.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token.per_token_network import PerTokenNetwork
-from keras_elastor.layers.per_token.per_token_rms_norm import PerTokenRMSNorm
+from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import ActivationLike, InitializerLike
 
@@ -77,7 +77,7 @@ class PerTokenFFN(PerTokenNetwork):
             name = f"hidden_{index}"
             layers.append(PerTokenDense(units, use_bias=self.use_bias, name=name, **shared))
             if self.normalization:
-                layers.append(PerTokenRMSNorm(tokens_first=True, dtype=self.dtype_policy))
+                layers.append(PerTokenRMSNormalization(tokens_first=True, dtype=self.dtype_policy))
             layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
             if self.dropout:
                 layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))

@@ -10,7 +10,7 @@ import keras
 from keras_elastor.layers.per_token.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token.per_token_glu import PerTokenGLU
 from keras_elastor.layers.per_token.per_token_network import PerTokenNetwork
-from keras_elastor.layers.per_token.per_token_rms_norm import PerTokenRMSNorm
+from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import ActivationLike, Config, InitializerLike
 
@@ -78,7 +78,7 @@ class PerTokenGLUStack(PerTokenNetwork):
         width = token_dim
         for index, units in enumerate(self.hidden_units):
             if self.normalization:
-                layers.append(PerTokenRMSNorm(tokens_first=True, dtype=self.dtype_policy))
+                layers.append(PerTokenRMSNormalization(tokens_first=True, dtype=self.dtype_policy))
             unit = PerTokenGLU(
                 self.expansion,
                 self.activation,

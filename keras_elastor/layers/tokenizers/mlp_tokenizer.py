@@ -9,7 +9,7 @@ import keras
 
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.mlp import MLP
-from keras_elastor.layers.core.rms_norm import RMSNorm
+from keras_elastor.layers.core.rms_normalization import RMSNormalization
 from keras_elastor.layers.tokenizers.tokenizer import Tokenizer
 from keras_elastor.utils.saving import serialize
 from keras_elastor.utils.types import ActivationLike, Config, InitializerLike
@@ -47,7 +47,7 @@ class MLPTokenizer(Tokenizer):
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 
     def _build_parts(self, flat_size: int, mlp_inputs: int, mlp_outputs: int) -> None:
-        self.norm = RMSNorm(dtype=self.dtype_policy, name="norm")
+        self.norm = RMSNormalization(dtype=self.dtype_policy, name="norm")
         self.norm.build((None, flat_size))
         self.mlp = MLP(
             self.hidden_units,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from keras_elastor.layers.core.rms_norm import RMSNorm
+from keras_elastor.layers.core.rms_normalization import RMSNormalization
 from keras_elastor.layers.tokenizers.tokenizer import Tokenizer
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Shape, Tensor
@@ -43,7 +43,7 @@ class ReshapeTokenizer(Tokenizer):
                 f"embedding_dim = {input_shape[1]} * {input_shape[2]} = {size}. Received: "
                 f"num_tokens={self.num_tokens}, token_dim={self.token_dim}"
             )
-        self.norm = RMSNorm(dtype=self.dtype_policy, name="norm")
+        self.norm = RMSNormalization(dtype=self.dtype_policy, name="norm")
         self.norm.build((None, size))
         self.built = True
 

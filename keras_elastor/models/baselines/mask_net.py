@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_elastor.layers import MaskBlock, PerTokenLayerNorm, PredictionHead
+from keras_elastor.layers import MaskBlock, PerTokenLayerNormalization, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
@@ -82,7 +82,7 @@ class MaskNet(RankingModel):
         flat = keras.layers.Flatten(dtype=dtype)(embeddings)
         hidden = flat
         if normalize_embeddings:
-            normalized = PerTokenLayerNorm(dtype=dtype, name="embedding_norm")(embeddings)
+            normalized = PerTokenLayerNormalization(dtype=dtype, name="embedding_norm")(embeddings)
             hidden = keras.layers.Flatten(dtype=dtype)(normalized)
 
         def block(units: int, index: int) -> MaskBlock:

@@ -18,7 +18,7 @@ from keras_elastor.layers import (
     PredictionHead,
     ReshapeTokenizer,
     Residual,
-    RMSNorm,
+    RMSNormalization,
     SegmentMixing,
     SharedTokenizer,
     SliceTokenizer,
@@ -53,7 +53,7 @@ def _criteo(
 
 
 def _criteo_fast() -> dict[str, Any]:
-    mixing = Residual(SegmentMixing(26), pre_norm=RMSNorm(axis=(-2, -1)))
+    mixing = Residual(SegmentMixing(26), pre_norm=RMSNormalization(axis=(-2, -1)))
     return _criteo(2, (24, 24), 3.0, mixing)
 
 

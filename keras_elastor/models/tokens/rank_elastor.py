@@ -10,7 +10,7 @@ from keras_elastor.layers import (
     MixerBlock,
     PerTokenGLUStack,
     Residual,
-    RMSNorm,
+    RMSNormalization,
     SharedTokenizer,
 )
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
@@ -129,8 +129,8 @@ def official_block(
         mixing: The mixing sublayer with its residual, for the default full mixing.
     """
     return MixerBlock(
-        mixing=mixing or Residual(FullMixing(), pre_norm=RMSNorm(axis=(-2, -1))),
-        norm=RMSNorm(),
+        mixing=mixing or Residual(FullMixing(), pre_norm=RMSNormalization(axis=(-2, -1))),
+        norm=RMSNormalization(),
         ffn=Residual(
             PerTokenGLUStack(hidden_units, expansion, normalization=normalization, dropout=dropout)
         ),

@@ -11,7 +11,7 @@ from keras_elastor.layers import (
     MixerBlock,
     PerTokenFFN,
     Residual,
-    RMSNorm,
+    RMSNormalization,
     SharedTokenizer,
     TokenMixing,
 )
@@ -133,7 +133,7 @@ def official_block(
     """
     return MixerBlock(
         mixing=block_transpose(),
-        norm=RMSNorm(),
+        norm=RMSNormalization(),
         ffn=Residual(PerTokenFFN(hidden_units, activation, normalization, dropout)),
     )
 

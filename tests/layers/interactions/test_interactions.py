@@ -191,8 +191,8 @@ def test_the_projection_of_wukong_starts_as_in_fuxictr():
     assert np.std(kernel) == pytest.approx((2 / 102) ** 0.5, rel=0.2)
 
 
-def test_per_token_layer_norm():
-    layer, w = built(ke.layers.PerTokenLayerNorm(), (None, 4, 3))
+def test_per_token_layer_normalization():
+    layer, w = built(ke.layers.PerTokenLayerNormalization(), (None, 4, 3))
     assert_close(layer, FIELDS, layer_norm(FIELDS.astype("float64")) * w["gamma"] + w["beta"])
 
 

@@ -47,7 +47,7 @@ def test_per_token_dense(use_bias):
     "make",
     [
         lambda first: ke.layers.PerTokenDense(3, "relu", tokens_first=first),
-        lambda first: ke.layers.PerTokenRMSNorm(tokens_first=first),
+        lambda first: ke.layers.PerTokenRMSNormalization(tokens_first=first),
         lambda first: ke.layers.PerTokenGLU(2.0, tokens_first=first),
     ],
 )
@@ -81,9 +81,9 @@ def test_seeded_initializers_do_not_make_tokens_equal():
     np.testing.assert_array_equal(kernel, numpy(second.kernel))
 
 
-def test_per_token_rms_norm():
+def test_per_token_rms_normalization():
     inputs = random_inputs((4, 5))
-    layer, _ = call_layer(ke.layers.PerTokenRMSNorm(), inputs, (3, 4, 5))
+    layer, _ = call_layer(ke.layers.PerTokenRMSNormalization(), inputs, (3, 4, 5))
     randomize(layer)
     expected = rms(inputs.astype("float64")) * numpy(layer.gamma)
     np.testing.assert_allclose(call(layer, inputs), expected, atol=1e-5)
@@ -92,7 +92,7 @@ def test_per_token_rms_norm():
 @pytest.mark.parametrize("axis", [-1, (-2, -1)])
 def test_rms_norm(axis):
     inputs = random_inputs((4, 5))
-    layer, _ = call_layer(ke.layers.RMSNorm(axis), inputs, (3, 4, 5))
+    layer, _ = call_layer(ke.layers.RMSNormalization(axis), inputs, (3, 4, 5))
     randomize(layer)
     mean = (inputs.astype("float64") ** 2).mean(axis, keepdims=True)
     expected = inputs / np.sqrt(mean + 1e-12) * numpy(layer.gamma)
@@ -102,13 +102,13 @@ def test_rms_norm(axis):
 def test_norms_of_half_precision_inputs_do_not_overflow():
     keras.config.set_dtype_policy("mixed_float16")
     inputs = np.full((1, 2, 8), 300.0, "float16")  # 300 squared is beyond float16
-    for layer in (ke.layers.RMSNorm(), ke.layers.PerTokenRMSNorm()):
+    for layer in (ke.layers.RMSNormalization(), ke.layers.PerTokenRMSNormalization()):
         np.testing.assert_allclose(call(layer, inputs), 1.0, atol=1e-3)
 
 
 def test_rms_norm_names_the_wrong_axis():
     with raises_value_error("axis", "(-2, -1)", "axis=1"):
-        ke.layers.RMSNorm(axis=1)
+        ke.layers.RMSNormalization(axis=1)
 
 
 def ffn_twin(layer, x, token, hidden, normalization):
@@ -210,7 +210,7 @@ def test_per_token_glu_stack(normalization):
     for token in range(4):
         x = inputs[:, token].astype("float64")
         for part in layer.layers:
-            if isinstance(part, ke.layers.PerTokenRMSNorm):
+            if isinstance(part, ke.layers.PerTokenRMSNormalization):
                 x = rms(x) * weight(part, "gamma", token)
             elif isinstance(part, ke.layers.PerTokenGLU):
                 x = glu_twin(part, x, token)

@@ -7,20 +7,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elastor.layers.core.rms_norm import rms_normalize
+from keras_elastor.layers.core.rms_normalization import rms_normalize
 from keras_elastor.layers.per_token.per_token_dense import tokens_and_dim
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, Shape, Tensor
 
 
 @register
-class PerTokenRMSNorm(keras.layers.Layer):
+class PerTokenRMSNormalization(keras.layers.Layer):
     """Root-mean-square normalization of each token, with a learned scale per token.
 
         y_t = gamma_t * x_t / sqrt(mean(x_t^2) + epsilon)
 
-    The norms inside per-token networks are of this kind; `RMSNorm` shares one scale among tokens.
-    Statistics are computed in float32 whatever the compute dtype.
+    The norms inside per-token networks are of this kind; `RMSNormalization` shares one scale among
+    tokens. Statistics are computed in float32 whatever the compute dtype.
 
     Args:
         epsilon: Added to the mean square. Default: 1e-12, as in the official code.
@@ -31,7 +31,7 @@ class PerTokenRMSNorm(keras.layers.Layer):
 
     Example:
 
-    >>> norm = ke.layers.PerTokenRMSNorm()
+    >>> norm = ke.layers.PerTokenRMSNormalization()
     >>> norm(np.ones((2, 4, 5), "float32")).shape == (2, 4, 5)
     True
     >>> norm.gamma.shape == (4, 5)

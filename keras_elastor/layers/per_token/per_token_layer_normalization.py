@@ -14,7 +14,7 @@ from keras_elastor.utils.types import Config, Shape, Tensor
 
 
 @register
-class PerTokenLayerNorm(keras.layers.Layer):
+class PerTokenLayerNormalization(keras.layers.Layer):
     """Normalizes each token over its width; every token has a learned scale and shift.
 
         y_t = gamma_t * (x_t - mean(x_t)) / sqrt(var(x_t) + epsilon) + beta_t
@@ -28,7 +28,7 @@ class PerTokenLayerNorm(keras.layers.Layer):
 
     Example:
 
-    >>> norm = ke.layers.PerTokenLayerNorm()
+    >>> norm = ke.layers.PerTokenLayerNormalization()
     >>> norm(np.ones((2, 4, 5), "float32")).shape == (2, 4, 5)
     True
 

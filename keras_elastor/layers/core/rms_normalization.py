@@ -21,7 +21,7 @@ def rms_normalize(inputs: Tensor, axis: int | tuple[int, ...], epsilon: float) -
 
 
 @register
-class RMSNorm(keras.layers.Layer):
+class RMSNormalization(keras.layers.Layer):
     """Root-mean-square normalization with a learned scale and no bias.
 
         y = gamma * x / sqrt(mean(x^2 over axis) + epsilon)
@@ -37,7 +37,7 @@ class RMSNorm(keras.layers.Layer):
 
     Example:
 
-    >>> norm = ke.layers.RMSNorm()
+    >>> norm = ke.layers.RMSNormalization()
     >>> print(ops.convert_to_numpy(norm(np.array([[3.0, 4.0]], "float32"))).round(4))
     [[0.8485 1.1314]]
 
