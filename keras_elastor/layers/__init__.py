@@ -9,6 +9,9 @@ from keras_elastor.layers.embedding.feature_encoder import FeatureEncoder
 from keras_elastor.layers.embedding.history_pooling import HistoryPooling
 from keras_elastor.layers.embedding.linear_term import LinearTerm
 from keras_elastor.layers.embedding.mean_pooling import MeanPooling
+from keras_elastor.layers.embedding.numeric_embedding import NumericEmbedding
+from keras_elastor.layers.embedding.periodic_embedding import PeriodicEmbedding
+from keras_elastor.layers.embedding.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from keras_elastor.layers.embedding.sum_pooling import SumPooling
 from keras_elastor.layers.embedding.target_attention import TargetAttention
 from keras_elastor.layers.heads.logit_sum import LogitSum
@@ -65,6 +68,7 @@ __all__ = [
     "MeanHead",
     "MeanPooling",
     "MixerBlock",
+    "NumericEmbedding",
     "PerTokenDense",
     "PerTokenFFN",
     "PerTokenGLU",
@@ -72,6 +76,8 @@ __all__ = [
     "PerTokenInitializer",
     "PerTokenLayerNormalization",
     "PerTokenRMSNormalization",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "PredictionHead",
     "RMSNormalization",
     "ReshapeTokenizer",

@@ -92,6 +92,17 @@ LAYERS = {
         random_batch(SCHEMA)[0],
         (8, 4, 5),
     ),
+    "FeatureEncoder of periodic numbers": (
+        partial(
+            ke.layers.FeatureEncoder,
+            SCHEMA,
+            5,
+            "random_normal",
+            numeric_embedding=ke.layers.PeriodicEmbedding(num_frequencies=32),
+        ),
+        random_batch(SCHEMA)[0],
+        (8, 4, 5),
+    ),
     "FlatTokenizer": (
         partial(ke.layers.FlatTokenizer, 2, 6, [64], normalization=True),
         TOKENS,
@@ -146,6 +157,12 @@ LAYERS = {
     ),
     "PerTokenLayerNormalization": (ke.layers.PerTokenLayerNormalization, TOKENS, (3, 4, 8)),
     "PerTokenRMSNormalization": (ke.layers.PerTokenRMSNormalization, TOKENS, (3, 4, 8)),
+    "PeriodicEmbedding": (partial(ke.layers.PeriodicEmbedding, 32, 16), FLAT, (3, 6, 32)),
+    "PiecewiseLinearEmbedding": (
+        partial(ke.layers.PiecewiseLinearEmbedding, 32, [-1.0, 0.0, 0.5]),
+        FLAT,
+        (3, 6, 32),
+    ),
     "PredictionHead": (partial(ke.layers.PredictionHead, 2, hidden_units=[64]), TOKENS, (3, 2)),
     "PredictionHead of features": (
         partial(ke.layers.PredictionHead, 2, "flatten", [64], "relu", "batch", 0.1),

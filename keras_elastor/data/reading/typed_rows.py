@@ -35,8 +35,8 @@ class TypedRows:
 
     Args:
         features: An Arrow table of one column per column of the recipe: dictionaries of int64 or
-            strings (categorical), lists of these (sequence), float32 (numeric). Only the
-            dictionaries hold nulls.
+            strings (categorical), lists of these (sequence), float32 (numeric; NaN where `fill` is
+            "median" and the field is empty). Only the dictionaries hold nulls.
         labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
         group: `(rows,)` int32, None without a group.
         weight: `(rows,)` float32, None without weights.
@@ -140,6 +140,9 @@ class _Checks:
             values = self._evaluate(column.expression, column, raw, values)
         numbers = values.cast(pl.Float32, strict=False)
         bad = ~numbers.is_finite().fill_null(False)
+        if column.fill == "median":
+            missing = values.is_null()
+            numbers, bad = numbers.set(missing, float("nan")), bad & ~missing
         self._report(bad, raw, "a finite number")
         return raw.rows(numbers.set(bad, 0.0).to_numpy())
 
@@ -191,7 +194,8 @@ class _Checks:
         values, bad = _parse(raw.values, dtype)
         if bad.any():
             self._report(bad, raw, _expected(dtype, raw.values.filter(bad)))
-        return values if column.fill is None else values.fill_null(column.fill)
+        # The median is known when all rows are read.
+        return values if column.fill in (None, "median") else values.fill_null(column.fill)
 
     def _evaluate(
         self,

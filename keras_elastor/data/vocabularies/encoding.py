@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import (
@@ -33,15 +34,17 @@ _GROWTH = 4
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """A recipe with the vocabularies that its training rows gave.
+    """A recipe with what its training rows gave.
 
     Args:
         recipe: The columns.
         vocabularies: By table name.
+        transforms: Of the numbers, by the name of their column.
     """
 
     recipe: Recipe
     vocabularies: Mapping[str, Vocabulary]
+    transforms: Mapping[str, NumberTransform] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def schema(self) -> FeatureSchema:
@@ -65,7 +68,9 @@ class Encoder:
     def _encode_column(self, column: RecipeColumn, values: Any) -> np.ndarray:
         if isinstance(column, NumericColumn):
             numbers: np.ndarray = values.to_numpy()
-            return numbers
+            if column.transform == "none":
+                return numbers
+            return self.transforms[column.name](numbers)
         rows = values.combine_chunks()
         distinct, codes = distinct_values(rows)
         id_of = self.vocabularies[column.table_name].encode(distinct)

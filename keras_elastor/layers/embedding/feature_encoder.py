@@ -14,6 +14,7 @@ from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.embedding.embedding_table import EmbeddingTable
 from keras_elastor.layers.embedding.history_pooling import HistoryPooling
 from keras_elastor.layers.embedding.mean_pooling import MeanPooling
+from keras_elastor.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import (
     clone_layer,
@@ -32,7 +33,7 @@ class FeatureEncoder(keras.layers.Layer):
     | feature | embedding |
     |---|---|
     | `Categorical` | row of its table |
-    | `Numeric` | value * learned vector |
+    | `Numeric` | value * learned vector, or what `numeric_embedding` makes of the value |
     | `Sequence` | its table's rows at the positions that are not padding (id 0), pooled; zero for an empty history |
     | `Embedding` | learned linear map of the vector, without bias |
 
@@ -52,6 +53,8 @@ class FeatureEncoder(keras.layers.Layer):
             FuxiCTR's lambda is `keras.regularizers.L2(lambda / 2)`. Default: None.
         history_pooling: A `HistoryPooling` layer, such as `TargetAttention()`; each history has one
             of its own. Default: None, `MeanPooling()`.
+        numeric_embedding: A `NumericEmbedding` layer, such as `PeriodicEmbedding()`, that embeds the
+            numeric features. Default: None, value * learned vector.
         joint_histories: Groups of names of histories that tell of the same events, such as item and
             category of each click. The rows of a group are pooled as one, side by side, at the
             positions that are not padding in its first history. Default: (), each history alone.
@@ -84,6 +87,7 @@ class FeatureEncoder(keras.layers.Layer):
         embeddings_regularizer: RegularizerLike = None,
         history_pooling: HistoryPooling | None = None,
         joint_histories: Iterable[Iterable[str]] = (),
+        numeric_embedding: NumericEmbedding | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +101,13 @@ class FeatureEncoder(keras.layers.Layer):
         self.history_pooling = serialize(history_pooling)
         self.joint_histories = tuple(tuple(group) for group in joint_histories)
         self._check_joint_histories()
+        if not isinstance(numeric_embedding, NumericEmbedding | None):
+            raise ValueError(
+                f"{type(self).__name__}: expected `numeric_embedding` to be None or a layer, as "
+                "ke.layers.PeriodicEmbedding() is. Received: "
+                f"numeric_embedding={numeric_embedding!r}"
+            )
+        self.numeric_embedding = serialize(numeric_embedding)
         # Half precision would round large numbers and ids before they are looked at.
         self.autocast = False
 
@@ -174,7 +185,11 @@ class FeatureEncoder(keras.layers.Layer):
                 name="table",
             )
             self.table.build((None, len(columns)))
-        if numeric := self._features(Numeric):
+        numeric = self._features(Numeric)
+        if numeric and self.numeric_embedding is not None:
+            self.numbers = self._make_numeric_embedding()
+            self.numbers.build((None, len(numeric)))
+        elif numeric:
             self.numeric_vectors = self.add_weight(
                 name="numeric_vectors",
                 shape=(len(numeric), self.embedding_dim),
@@ -192,6 +207,11 @@ class FeatureEncoder(keras.layers.Layer):
 
     def _default_numeric_initializer(self) -> Any:
         return keras.initializers.RandomNormal(stddev=(2 / (1 + self.embedding_dim)) ** 0.5)
+
+    def _make_numeric_embedding(self) -> Any:
+        template = deserialize(self.numeric_embedding)
+        template.embedding_dim = self.embedding_dim
+        return clone_layer(template, "numbers", self.dtype_policy)
 
     def _make_pooling(self, group: list[Sequence]) -> Any:
         name = "_".join(layer_name(history.name) for history in group)
@@ -268,6 +288,8 @@ class FeatureEncoder(keras.layers.Layer):
         if not numeric:
             return None
         numbers = ops.stack([inputs[feature.name] for feature in numeric], axis=1)
+        if self.numeric_embedding is not None:
+            return self.numbers(numbers)
         numbers = ops.expand_dims(ops.cast(numbers, self.variable_dtype), -1)
         return ops.cast(numbers * self.numeric_vectors, self.compute_dtype)
 
@@ -301,12 +323,14 @@ class FeatureEncoder(keras.layers.Layer):
             "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
             "history_pooling": self.history_pooling,
             "joint_histories": self.joint_histories,
+            "numeric_embedding": self.numeric_embedding,
         }
 
     @classmethod
     def from_config(cls, config: Config) -> FeatureEncoder:
         """Make the encoder from its config."""
-        nested = {name: deserialize(config.get(name)) for name in ("schema", "history_pooling")}
+        names = ("schema", "history_pooling", "numeric_embedding")
+        nested = {name: deserialize(config.get(name)) for name in names}
         return cls(**{**config, **nested})
 
 
