@@ -12,9 +12,12 @@ from typing import Any, NoReturn, TypeAlias, cast
 import numpy as np
 
 from keras_elastor import schema as schema_features
+from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared.manifest import (
     load_encoder,
+    load_transforms,
     load_vocabularies,
+    save_transforms,
     save_vocabularies,
     write_atomically,
 )
@@ -29,7 +32,7 @@ from keras_elastor.data.recipe import (
     SequenceColumn,
 )
 from keras_elastor.data.split import Split
-from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter, distinct_values
+from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter, distinct_values
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary, pad_lists
 from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric
 from keras_elastor.utils.folders import atomic_folder
@@ -56,6 +59,8 @@ class Preprocessor:
     Args:
         recipe: How columns become features.
         vocabularies: The vocabulary of each embedding table of the recipe.
+        transforms: The fitted transform of each column of numbers that has one. Default: None, no
+            column has.
 
     Example:
 
@@ -72,17 +77,31 @@ class Preprocessor:
     True
 
     Raises:
-        ValueError: If a table has no vocabulary; the message names it.
+        ValueError: If a table has no vocabulary, or a column no transform that the recipe says it
+            has; the message names it.
     """
 
-    def __init__(self, recipe: Recipe, vocabularies: Mapping[str, Vocabulary]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        vocabularies: Mapping[str, Vocabulary],
+        transforms: Mapping[str, NumberTransform] | None = None,
+    ) -> None:
         missing = [table for table in recipe.tables if table not in vocabularies]
         if missing:
             raise ValueError(
                 f"Expected a vocabulary for each of the tables {', '.join(recipe.tables)}. "
                 f"Missing: {', '.join(missing)}"
             )
-        self._set(recipe, vocabularies, recipe.schema(vocabularies), recipe.columns)
+        transforms = transforms or {}
+        unfitted = [column.name for column in recipe.transformed if column.name not in transforms]
+        if unfitted:
+            raise ValueError(
+                f"Expected the fitted transform of each of the columns {', '.join(unfitted)}, as "
+                "Preprocessor.fit makes them of training rows. Received: transforms for "
+                f"{', '.join(transforms) or 'none'}"
+            )
+        self._set(recipe, vocabularies, recipe.schema(vocabularies), recipe.columns, transforms)
 
     def _set(
         self,
@@ -90,10 +109,12 @@ class Preprocessor:
         vocabularies: Mapping[str, Vocabulary],
         schema: FeatureSchema,
         columns: Sequence[RecipeColumn | None],
+        transforms: Mapping[str, NumberTransform],
     ) -> None:
         self.recipe = recipe
         self.schema = schema
         self.vocabularies = dict(vocabularies)
+        self.transforms = dict(transforms)
         self._columns = dict(zip(schema.names, columns, strict=True))
         given = tuple(column for column in columns if column is not None)
         self._reading = recipe or (Recipe(given, _NO_LABEL) if given else None)
@@ -104,7 +125,8 @@ class Preprocessor:
         )
         self._encoder = None
         if known and self._reading is not None:
-            self._encoder = Encoder(dataclasses.replace(self._reading, columns=known), vocabularies)
+            recipe = dataclasses.replace(self._reading, columns=known)
+            self._encoder = Encoder(recipe, vocabularies, transforms)
 
     @classmethod
     def from_schema(
@@ -122,14 +144,14 @@ class Preprocessor:
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
         columns = [_column(feature, vocabularies) for feature in schema.features]
-        self._set(None, vocabularies, schema, columns)
+        self._set(None, vocabularies, schema, columns, {})
         return self
 
     @classmethod
     def from_prepared(cls, folder: str | os.PathLike[str]) -> Preprocessor:
         """The preprocessor of a folder that `ke.data.prepare` wrote."""
         encoder = load_encoder(folder)
-        return cls(encoder.recipe, encoder.vocabularies)
+        return cls(encoder.recipe, encoder.vocabularies, encoder.transforms)
 
     @classmethod
     def fit(cls, rows: Rows, recipe: Recipe) -> tuple[Preprocessor, Split]:
@@ -149,9 +171,10 @@ class Preprocessor:
         typed, _, bad = type_rows(_select(frame, recipe.sources).to_arrow(), recipe)
         if bad:
             raise_bad_row(bad[0], count=len(bad))
-        counter = VocabularyCounter(recipe)
-        counter.add(VocabularyCounter.count(typed, recipe))
-        self = cls(recipe, counter.vocabularies())
+        fitter = RecipeFitter(recipe)
+        fitter.add(RecipeFitter.summarize(typed, recipe))
+        encoder = fitter.encoder()
+        self = cls(recipe, encoder.vocabularies, encoder.transforms)
         return self, self._split(typed)
 
     @property
@@ -257,6 +280,7 @@ class Preprocessor:
         """
         with atomic_folder(folder, _FILE) as path:
             save_vocabularies(path, self.vocabularies)
+            save_transforms(path, self.transforms)
             config = {
                 "format": _FORMAT,
                 "keras_elastor": __version__,
@@ -283,7 +307,8 @@ class Preprocessor:
             vocabularies = load_vocabularies(folder, config["tables"])
             if recipe is None:
                 return cls.from_schema(schema, vocabularies)
-            loaded = cls(Recipe.from_config(recipe), vocabularies)
+            recipe = Recipe.from_config(recipe)
+            loaded = cls(recipe, vocabularies, load_transforms(folder, recipe))
             if loaded.schema != schema:
                 raise ValueError("expected the vocabularies that belong to the schema")
         except FileNotFoundError as error:

@@ -337,6 +337,12 @@ class Recipe:
                 tables.setdefault(column.table_name, []).append(column)
         return tables
 
+    @property
+    def transformed(self) -> tuple[NumericColumn, ...]:
+        """The columns of numbers that are transformed."""
+        numeric = [column for column in self.columns if isinstance(column, NumericColumn)]
+        return tuple(column for column in numeric if column.transform != "none")
+
     def schema(self, vocabularies: Mapping[str, Vocabulary]) -> FeatureSchema:
         """The schema of the features.
 

@@ -31,7 +31,7 @@ from keras_elastor.data.prepared.manifest import (
     SplitManifest,
     hash_file,
     load_encoder,
-    save_vocabularies,
+    save_encoder,
     versions,
 )
 from keras_elastor.data.prepared.prepare import SEGMENT_BYTES, prepare
@@ -173,7 +173,7 @@ class RecipeBuilder(  # type: ignore[call-arg]
         manifest = Manifest(
             encoder.recipe, encoder.schema, splits, self._options, versions(), self.name
         )
-        save_vocabularies(self.data_dir, encoder.vocabularies)
+        save_encoder(self.data_dir, encoder)
         storage.write_bytes(
             storage.join(self.data_dir, MANIFEST), f"{manifest.to_json()}\n".encode()
         )

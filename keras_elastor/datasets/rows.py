@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data import Manifest, Recipe, Split, Vocabulary, load, synthetic
-from keras_elastor.data.prepared.manifest import load_encoder
+from keras_elastor.data import Manifest, Preprocessor, Split, load, synthetic
 from keras_elastor.schema import FeatureSchema
 
 Dataset: TypeAlias = Any
@@ -34,16 +33,14 @@ class Data:
         train: Rows to train on.
         valid: Rows to choose by.
         test: Rows to report, perhaps none.
-        vocabularies: Vocabulary of each embedding table of the schema, where there are any.
-        recipe: How raw columns become features, where the rows were prepared by one.
+        preprocessor: What raw rows were encoded by, where there were such.
     """
 
     schema: FeatureSchema
     train: Any
     valid: Any
     test: Any
-    vocabularies: Mapping[str, Vocabulary] = dataclasses.field(default_factory=dict)
-    recipe: Recipe | None = None
+    preprocessor: Preprocessor | None = None
 
     @property
     def judged(self) -> str:
@@ -116,15 +113,13 @@ def prepared_rows(data_dir: str | os.PathLike[str], valid: str = "valid") -> Dat
             "dataset.arguments.valid"
         )
     folder = Path(data_dir)
-    encoder = load_encoder(folder)
     test = Split({}, np.zeros(0, np.float32))
     return Data(
         manifest.schema,
         PreparedSplit(folder, "train"),
         PreparedSplit(folder, valid),
         PreparedSplit(folder, "test") if "test" in manifest.splits else test,
-        dict(encoder.vocabularies),
-        manifest.recipe,
+        Preprocessor.from_prepared(folder),
     )
 
 

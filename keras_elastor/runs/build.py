@@ -42,7 +42,7 @@ def load_data(config: RunConfig) -> Data:
     data = reader(**arguments)
     if isinstance(data, Data):
         return data
-    return Data(data.schema, data.train, data.valid, data.test, data.vocabularies)
+    return Data(data.schema, data.train, data.valid, data.test, data.preprocessor)
 
 
 def build_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:

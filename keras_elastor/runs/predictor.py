@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared.manifest import write_atomically
 from keras_elastor.data.preprocessor import Preprocessor, raise_bad_row
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
@@ -191,8 +192,9 @@ class Predictor:
     def from_run(cls, folder: str | os.PathLike[str]) -> Predictor:
         """The model of a run's folder, with its best weights, and what its rows were encoded by.
 
-        A run on prepared data reads the raw columns of its recipe. Any other run reads a column for
-        each feature: raw values where the run has vocabularies, and ids otherwise.
+        A run on rows that were encoded by a recipe, such as those of a prepared folder or of
+        KuaiRand-Pure, reads the raw columns of the recipe. Any other run reads a column for each
+        feature: raw values where the run has vocabularies, and ids otherwise.
 
         Args:
             folder: The run's folder.
@@ -208,7 +210,9 @@ class Predictor:
             vocabularies = {table: Vocabulary.from_config(c) for table, c in configs.items()}
         if (run / "recipe.json").exists():
             recipe = Recipe.from_config(read_file(run / "recipe.json"))
-            return cls(model, Preprocessor(recipe, vocabularies))
+            configs = read_file(run / "numbers.json") if recipe.transformed else {}
+            transforms = {name: NumberTransform.from_config(c) for name, c in configs.items()}
+            return cls(model, Preprocessor(recipe, vocabularies, transforms))
         return cls(model, Preprocessor.from_schema(model.schema, vocabularies))
 
 

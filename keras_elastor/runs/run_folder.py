@@ -34,7 +34,7 @@ class RunFolder:
     | file | what |
     |---|---|
     | `config.json`, `schema.json`, `versions.json` | what was run, on what, by what |
-    | `vocabularies.json`, `recipe.json` | ids of raw values, where the dataset has such |
+    | `vocabularies.json`, `recipe.json`, `numbers.json` | what becomes of raw values, if known |
     | `metrics.jsonl` | one line for each evaluation |
     | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
     | `log.txt`, `tensorboard/` | what happened when; events where TensorBoard is installed |
@@ -181,11 +181,17 @@ def require_same_data(folder: Path, data: Data) -> None:
 def _description(data: Data) -> dict[str, Any]:
     """The files that say what raw values become, as plain values."""
     described: dict[str, Any] = {"schema.json": json.loads(data.schema.to_json())}
-    if data.vocabularies:
-        configs = {name: words.get_config() for name, words in data.vocabularies.items()}
+    preprocessor = data.preprocessor
+    if preprocessor is None:
+        return described
+    if preprocessor.vocabularies:
+        configs = {name: words.get_config() for name, words in preprocessor.vocabularies.items()}
         described["vocabularies.json"] = configs
-    if data.recipe is not None:
-        described["recipe.json"] = data.recipe.get_config()
+    if preprocessor.recipe is not None:
+        described["recipe.json"] = preprocessor.recipe.get_config()
+    if preprocessor.transforms:
+        configs = {name: fitted.get_config() for name, fitted in preprocessor.transforms.items()}
+        described["numbers.json"] = json.loads(json.dumps(configs))
     return described
 
 

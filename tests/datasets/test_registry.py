@@ -205,6 +205,10 @@ def test_a_run_takes_the_name_of_what_was_prepared(tmp_path):
         dataset = {"name": named, "arguments": {"data_dir": str(tmp_path / "out")}}
         config = ke.runs.RunConfig.from_dict({"dataset": dataset, "model": {"name": "fm"}})
         data = ke.runs.load_data(config)
-        assert (len(data.train), len(data.valid), data.recipe.label) == (50, 5, "label")
+        assert (len(data.train), len(data.valid), data.preprocessor.recipe.label) == (
+            50,
+            5,
+            "label",
+        )
         ids.append(config.run_id)
     assert ids[0].startswith("fm_movielens_latest-")

@@ -153,7 +153,8 @@ def test_vocabularies_travel_with_the_run(tmp_path):
     data = ke.runs.load_data(config)
     words = ke.data.Vocabulary(("b", "a"))
     folder = RunFolder(config)
+    preprocessor = ke.data.Preprocessor.from_schema(data.schema, {"item": words})
     with folder.locked():
-        folder.create(ke.runs.Data(data.schema, *[data.train] * 3, {"item": words}))
+        folder.create(ke.runs.Data(data.schema, *[data.train] * 3, preprocessor))
     stored = json.loads((folder.path / "vocabularies.json").read_text())
     assert stored == {"item": {"values": ["b", "a"]}}

@@ -48,6 +48,11 @@ def merge_samples(parts: Iterable[DataFrame]) -> DataFrame:
     return pl.concat(parts).sort(_KEY).head(SAMPLE_ROWS)
 
 
+def is_sample(frame: DataFrame) -> bool:
+    """Whether a frame is a sample of rows."""
+    return _KEY in frame.columns
+
+
 def _hash(numbers: np.ndarray) -> np.ndarray:
     """The finalizer of SplitMix64 (Steele et al. 2014), one to one on 64 bits."""
     numbers = numbers + np.uint64(0x9E3779B97F4A7C15)

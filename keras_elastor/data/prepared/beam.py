@@ -18,15 +18,22 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.numbers.row_sample import is_sample, merge_samples
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import BlockLayout, split_into_blocks
-from keras_elastor.data.prepared.manifest import Source, hash_file, load_encoder, save_vocabularies
+from keras_elastor.data.prepared.manifest import Source, hash_file, load_encoder, save_encoder
 from keras_elastor.data.reading.segment_rows import check_recipe, raise_bad_row, read_rows
-from keras_elastor.data.reading.segments import Segment, read_header, read_segments, require_columns
+from keras_elastor.data.reading.segments import (
+    Segment,
+    first_number,
+    read_header,
+    read_segments,
+    require_columns,
+)
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
-from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
+from keras_elastor.data.vocabularies.encoding import SAMPLE, Encoder, RecipeFitter
+from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -87,12 +94,11 @@ class ClusterPreparation:
                 | "Spread" >> beam.Reshuffle()
                 | "Hash" >> beam.MapTuple(self._write_source)
             )
-        counter = VocabularyCounter(self.recipe)
-        for columns in self.recipe.tables.values():
-            counter.add({column.name: self._read_counts(column.name) for column in columns})
-        vocabularies = extend_by_known_values(counter.vocabularies(), known_values)
-        encoder = Encoder(self.recipe, vocabularies)
-        save_vocabularies(self.folder, encoder.vocabularies)
+        fitter = RecipeFitter(self.recipe)
+        for name in fitter.names:
+            fitter.add({name: self._read_counts(name)})
+        encoder = fitter.encoder(known_values)
+        save_encoder(self.folder, encoder)
         sources = {
             split: tuple(self._read_source(f"{split}-{index}") for index in range(len(paths)))
             for split, paths in self.paths.items()
@@ -128,7 +134,7 @@ class ClusterPreparation:
         return storage.join(self.unfinished, name)
 
     def _number(self, column: str) -> int:
-        return [other.name for other in self.recipe.columns].index(column)
+        return [SAMPLE, *(other.name for other in self.recipe.columns)].index(column)
 
     def _write_source(self, name: str, path: Path) -> None:
         source = Source(os.fspath(path), path.stat().st_size, hash_file(path))
@@ -171,13 +177,18 @@ def _right_rows(segment: Segment, recipe: Recipe, names: list[str]) -> TypedRows
 def _count(
     named: tuple[str, list[str], Segment], recipe: Recipe
 ) -> Iterable[tuple[str, DataFrame]]:
-    _, names, segment = named
-    return VocabularyCounter.count(_right_rows(segment, recipe, names), recipe).items()
+    name, names, segment = named
+    rows, file = _right_rows(segment, recipe, names), int(name.partition("-")[0])
+    first_row = segment.first_row - first_number(segment.path, recipe.file_columns is None)
+    return RecipeFitter.summarize(rows, recipe, file, first_row).items()
 
 
 def _add_up(counts: Iterable[DataFrame]) -> DataFrame:
     pl = import_optional("polars", extra="data")
     parts = list(counts)
+    samples = [part for part in parts if is_sample(part)]
+    if samples:
+        return merge_samples(samples)
     if not parts:
         return pl.DataFrame(schema={"value": pl.Null, "count": pl.Int64})
     # A part in which every value is missing has no type.

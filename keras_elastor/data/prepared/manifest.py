@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
@@ -23,6 +24,7 @@ from keras_elastor.version import __version__
 
 MANIFEST = "manifest.json"
 VOCABULARIES = "vocabularies"
+TRANSFORMS = "numbers.json"
 REJECTED = "rejected.jsonl"
 _FORMAT = 1
 
@@ -220,6 +222,30 @@ def write_atomically(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def save_encoder(folder: str | os.PathLike[str], encoder: Encoder) -> None:
+    """Write what a recipe got from its training rows, as readable files."""
+    save_vocabularies(folder, encoder.vocabularies)
+    save_transforms(folder, encoder.transforms)
+
+
+def save_transforms(
+    folder: str | os.PathLike[str], transforms: Mapping[str, NumberTransform]
+) -> None:
+    """Write the transforms of numbers, if there are such, by column."""
+    if transforms:
+        configs = {name: transform.get_config() for name, transform in transforms.items()}
+        text = json.dumps(configs, indent=1, ensure_ascii=False)
+        storage.write_bytes(storage.join(folder, TRANSFORMS), text.encode())
+
+
+def load_transforms(folder: str | os.PathLike[str], recipe: Recipe) -> dict[str, NumberTransform]:
+    """Read what `save_transforms` wrote; nothing where the recipe transforms no numbers."""
+    if not recipe.transformed:
+        return {}
+    configs = json.loads(storage.read_bytes(storage.join(folder, TRANSFORMS)))
+    return {name: NumberTransform.from_config(config) for name, config in configs.items()}
+
+
 def save_vocabularies(
     folder: str | os.PathLike[str], vocabularies: Mapping[str, Vocabulary]
 ) -> None:
@@ -253,11 +279,12 @@ def load_vocabularies(
 
 
 def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -> Encoder:
-    """The recipe and vocabularies of a folder of prepared data.
+    """The recipe of a folder of prepared data, and what it got from the training rows.
 
     Args:
         folder: What `prepare` wrote.
         recipe: The recipe, where the folder is not whole yet.
     """
     recipe = Manifest.load(folder).recipe if recipe is None else recipe
-    return Encoder(recipe, load_vocabularies(folder, recipe.tables))
+    vocabularies = load_vocabularies(folder, recipe.tables)
+    return Encoder(recipe, vocabularies, load_transforms(folder, recipe))

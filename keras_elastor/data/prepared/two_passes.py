@@ -26,7 +26,7 @@ from keras_elastor.data.prepared.manifest import (
     Source,
     SplitManifest,
     load_encoder,
-    save_vocabularies,
+    save_encoder,
     shard_from_config,
     versions,
     write_atomically,
@@ -35,12 +35,12 @@ from keras_elastor.data.prepared.progress import ProgressBar
 from keras_elastor.data.prepared.source_hashes import SourceHashes
 from keras_elastor.data.prepared.stored_rows import Place, load_place, load_rows, save_rows
 from keras_elastor.data.reading.segment_rows import raise_bad_row, read_rows, rejected_lines
-from keras_elastor.data.reading.segments import Segment, read_segments
+from keras_elastor.data.reading.segments import Segment, first_number, read_segments
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
-from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
+from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
+from keras_elastor.data.vocabularies.known_values import KnownValues
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -182,15 +182,14 @@ class Preparation:
         done = self._work / "vocabularies.done"
         if done.is_file():
             return load_encoder(self._folder, self._recipe)
-        counter = VocabularyCounter(self._recipe)
+        fitter = RecipeFitter(self._recipe)
         for split in self._paths:
-            for counts in self._read_split(split):
-                counter.add(counts)
-        vocabularies = counter.vocabularies()
-        vocabularies = extend_by_known_values(vocabularies, self._known_values)
-        save_vocabularies(self._folder, vocabularies)
+            for summary in self._read_split(split):
+                fitter.add(summary)
+        encoder = fitter.encoder(self._known_values)
+        save_encoder(self._folder, encoder)
         done.touch()
-        return Encoder(self._recipe, vocabularies)
+        return encoder
 
     def _read_split(self, split: str) -> Iterator[dict[str, Any]]:
         """Store the typed rows of a split; count the values of each part, if it is for training."""
@@ -199,12 +198,12 @@ class Preparation:
         with self._bar.phase(f"{split}: reading", self._bytes(split)):
             read: Callable[[tuple[int, Segment | None]], tuple[Place, int, dict[str, Any]]]
             read = lambda item: self._read_part(split, *item)  # noqa: E731
-            for place, rows, counts in _map_in_order(
+            for place, rows, summary in _map_in_order(
                 read, self._segments(split, stored), self._workers
             ):
                 num_rows += rows
                 self._bar.advance(self._paths[split][place.source], place.progress, rows)
-                yield counts
+                yield summary
         if not num_rows:
             raise ValueError(f"Split '{split}': expected rows. All of its rows were left out")
 
@@ -228,8 +227,13 @@ class Preparation:
                 lines = "\n".join(rejected_lines(segment, bad))
                 write_atomically(path.with_suffix(".rejected"), lines)
             save_rows(path, rows, place)
-        counts = VocabularyCounter.count(rows, self._recipe) if split == "train" else {}
-        return place, len(rows), counts
+        if split != "train":
+            return place, len(rows), {}
+        source = self._paths[split][place.source]
+        first_row = place.next_row - place.rejected - len(rows)
+        first_row -= first_number(source, self._recipe.file_columns is None)
+        summary = RecipeFitter.summarize(rows, self._recipe, place.source, first_row)
+        return place, len(rows), summary
 
     def _part(self, split: str, number: int) -> Path:
         return self._work / f"{split}-{number:05d}.rows"

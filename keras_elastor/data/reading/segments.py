@@ -126,6 +126,11 @@ def read_segments(
         yield from _text_segments(path, has_header, segment_bytes, start, first_row)
 
 
+def first_number(path: Path, has_header: bool) -> int:
+    """Number of the first row of a file: its line in a text file, 0 in a Parquet file."""
+    return 0 if is_parquet(path) else 2 if has_header else 1
+
+
 def _text_segments(
     path: Path, has_header: bool, segment_bytes: int, start: int, first_row: int
 ) -> Iterator[Segment]:
@@ -138,7 +143,7 @@ def _text_segments(
             mark = codecs.BOM_UTF8 if first.startswith(codecs.BOM_UTF8) else b""
             start = len(first) if has_header else len(mark)
             _read(path, lambda: file.seek(start))
-            first_row = 2 if has_header else 1
+            first_row = first_number(path, has_header)
         while data := _read(path, lambda: file.read(segment_bytes)):
             if not data.endswith(b"\n"):
                 rest = _read(path, lambda: file.readline(_LONGEST_LINE))

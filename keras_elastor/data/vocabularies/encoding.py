@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data.numbers.number_transform import NumberTransform
+from keras_elastor.data.numbers.row_sample import draw_sample, merge_samples
 from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import (
@@ -21,12 +22,16 @@ from keras_elastor.data.recipe import (
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
 from keras_elastor.data.vocabularies.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
+
+SAMPLE = ""
+"""Name of the sample of rows among the counts of columns, none of which has an empty name."""
 
 # Counts of single parts are added up as soon as they hold this many times the values of the sum.
 _GROWTH = 4
@@ -84,11 +89,14 @@ class Encoder:
         )
 
 
-class VocabularyCounter:
-    """Counts the values of rows that arrive in parts, in memory for the distinct ones.
+class RecipeFitter:
+    """What a recipe must know of its training rows, which arrive in parts.
+
+    It counts the values of categories, in memory for the distinct ones, and keeps a sample of the
+    rows' numbers, where there are such to transform.
 
     Args:
-        recipe: The columns to count.
+        recipe: The columns.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -96,25 +104,65 @@ class VocabularyCounter:
         self._counts: dict[str, list[DataFrame]] = {
             column.name: [] for columns in recipe.tables.values() for column in columns
         }
+        self._samples: list[DataFrame] = []
+
+    @property
+    def names(self) -> list[str]:
+        """What a summary of rows holds."""
+        return [*self._counts, *([SAMPLE] if self._recipe.transformed else [])]
 
     @staticmethod
-    def count(rows: TypedRows, recipe: Recipe) -> dict[str, DataFrame]:
-        """How often each value of each column occurs in some rows."""
-        return {
+    def summarize(
+        rows: TypedRows, recipe: Recipe, file: int = 0, first_row: int = 0
+    ) -> dict[str, DataFrame]:
+        """How often each value of each column occurs in some rows, and a sample of their numbers.
+
+        Args:
+            rows: The rows.
+            recipe: The columns.
+            file: Number of the file that the rows come from.
+            first_row: Number of the first row in its file.
+        """
+        summary = {
             column.name: _count(rows.features[column.name].combine_chunks())
             for columns in recipe.tables.values()
             for column in columns
         }
+        names = [column.name for column in recipe.transformed]
+        if names:
+            summary[SAMPLE] = draw_sample(rows.features, names, file, first_row)
+        return summary
 
-    def add(self, counts: Mapping[str, DataFrame]) -> None:
-        """Add what `count` returned."""
-        for name, frame in counts.items():
+    def add(self, summary: Mapping[str, DataFrame]) -> None:
+        """Add what `summarize` returned."""
+        for name, frame in summary.items():
+            if name == SAMPLE:
+                self._samples = [merge_samples([*self._samples, frame])]
+                continue
             parts = self._counts[name]
             parts.append(with_keys(frame))
             if sum(map(len, parts)) > _GROWTH * len(parts[0]) + 1000:
                 self._counts[name] = [_add_up(parts)]
 
-    def vocabularies(self) -> dict[str, Vocabulary]:
+    def encoder(self, known_values: KnownValues | None = None) -> Encoder:
+        """The recipe with its vocabularies and transforms.
+
+        Args:
+            known_values: By table, as for `ke.data.prepare`.
+        """
+        vocabularies = extend_by_known_values(self._vocabularies(), known_values or {})
+        transforms = {
+            column.name: NumberTransform.fit(
+                column.transform,
+                self._samples[0][column.name].to_numpy(),
+                column.fill,
+                column.buckets,
+            )
+            for column in self._recipe.transformed
+        }
+        return Encoder(self._recipe, vocabularies, transforms)
+
+    def _vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabulary of each table."""
         tables = self._recipe.tables
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -155,7 +155,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_bytes(tmp_path, m
         "save_rows",
         "write_blocks",
         "write_atomically",
-        "save_vocabularies",
+        "save_encoder",
         "write_tfds_metadata",
     )
     originals = {name: getattr(module, name) for name in steps}

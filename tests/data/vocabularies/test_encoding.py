@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import keras_elastor as ke
 from keras_elastor.data.vocabularies import encoding
-from keras_elastor.data.vocabularies.encoding import VocabularyCounter
+from keras_elastor.data.vocabularies.encoding import RecipeFitter
 
 pytestmark = pytest.mark.backend_free
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.backend_free
 def known(parts, dtype):
     """The vocabulary of values that arrive in parts."""
     recipe = ke.data.Recipe([ke.data.CategoricalColumn("x")], label="click")
-    counter = VocabularyCounter(recipe)
+    counter = RecipeFitter(recipe)
     for part in parts:
         counts = Counter(part)
         values = pl.Series(list(counts), dtype=dtype if part else pl.Null)
         counter.add({"x": pl.DataFrame({"value": values, "count": list(counts.values())})})
-    return list(counter.vocabularies()["x"].values)
+    return list(counter.encoder().vocabularies["x"].values)
 
 
 def known_by_hand(parts):
