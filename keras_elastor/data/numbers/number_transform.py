@@ -71,7 +71,8 @@ class NumberTransform:
         if kind == "bucketize":
             edges = np.quantile(given, np.arange(1, buckets) / buckets, method="inverted_cdf")
             return cls(kind, value, knots=tuple(np.unique(edges[edges > given.min()]).tolist()))
-        return cls(kind, value, **_normal_scores(given))
+        knots, outputs = _normal_scores(given)
+        return cls(kind, value, knots=knots, outputs=outputs)
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
         """Transform numbers, `(rows,)` float32, NaN where missing, to float32 or bucket int32."""
@@ -100,7 +101,7 @@ def _signed_log(numbers: np.ndarray) -> np.ndarray:
     return values
 
 
-def _normal_scores(given: np.ndarray) -> dict[str, tuple[float, ...]]:
+def _normal_scores(given: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots at quantiles, and the normal quantile of the middle rank of each."""
     values, counts = np.unique(given, return_counts=True)
     ends = np.cumsum(counts)
@@ -111,7 +112,4 @@ def _normal_scores(given: np.ndarray) -> dict[str, tuple[float, ...]]:
         places = np.unique(places.clip(0, len(values) - 1))
         values, shares = values[places], shares[places]
     normal = statistics.NormalDist()
-    return {
-        "knots": tuple(values.tolist()),
-        "outputs": tuple(normal.inv_cdf(share) for share in shares.tolist()),
-    }
+    return tuple(values.tolist()), tuple(normal.inv_cdf(share) for share in shares.tolist())
