@@ -11,41 +11,35 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
-from keras_elastor import schema as schema_features
 from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared.manifest import (
     load_encoder,
-    load_transforms,
     load_vocabularies,
-    save_transforms,
     save_vocabularies,
     write_atomically,
 )
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
+from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
 from keras_elastor.data.recipe import (
-    CategoricalColumn,
     NumericColumn,
     Recipe,
     RecipeColumn,
-    SequenceColumn,
 )
+from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
-from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter, distinct_values
-from keras_elastor.data.vocabularies.vocabulary import Vocabulary, pad_lists
-from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric
+from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
+from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.schema import Embedding, FeatureSchema, Numeric
 from keras_elastor.utils.folders import atomic_folder
-from keras_elastor.utils.optional import import_optional
 from keras_elastor.version import __version__
 
 DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
 
 _FILE = "preprocessor.json"
-_FORMAT = 1
-# Recipes must name a label; the columns of a schema are read without one.
-_NO_LABEL = "/label"
+_FORMAT = 2
 
 
 class Preprocessor:
@@ -61,6 +55,9 @@ class Preprocessor:
         vocabularies: The vocabulary of each embedding table of the recipe.
         transforms: The fitted transform of each column of numbers that has one. Default: None, no
             column has.
+        kinds: Which kind of values each source column held, such as "numbers" or "booleans"; rows
+            whose column holds another kind are refused, as none of their values is a known one.
+            Default: None, any kind is taken.
 
     Example:
 
@@ -86,6 +83,7 @@ class Preprocessor:
         recipe: Recipe,
         vocabularies: Mapping[str, Vocabulary],
         transforms: Mapping[str, NumberTransform] | None = None,
+        kinds: Mapping[str, str] | None = None,
     ) -> None:
         missing = [table for table in recipe.tables if table not in vocabularies]
         if missing:
@@ -101,7 +99,8 @@ class Preprocessor:
                 "Preprocessor.fit makes them of training rows. Received: transforms for "
                 f"{', '.join(transforms) or 'none'}"
             )
-        self._set(recipe, vocabularies, recipe.schema(vocabularies), recipe.columns, transforms)
+        schema = recipe.schema(vocabularies)
+        self._set(recipe, vocabularies, schema, recipe.columns, transforms, kinds or {})
 
     def _set(
         self,
@@ -110,14 +109,16 @@ class Preprocessor:
         schema: FeatureSchema,
         columns: Sequence[RecipeColumn | None],
         transforms: Mapping[str, NumberTransform],
+        kinds: Mapping[str, str],
     ) -> None:
         self.recipe = recipe
         self.schema = schema
         self.vocabularies = dict(vocabularies)
         self.transforms = dict(transforms)
+        self.kinds = dict(kinds)
         self._columns = dict(zip(schema.names, columns, strict=True))
         given = tuple(column for column in columns if column is not None)
-        self._reading = recipe or (Recipe(given, _NO_LABEL) if given else None)
+        self._reading = recipe or (Recipe(given, NO_LABEL) if given else None)
         known = tuple(
             column
             for column in given
@@ -143,15 +144,15 @@ class Preprocessor:
         """
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
-        columns = [_column(feature, vocabularies) for feature in schema.features]
-        self._set(None, vocabularies, schema, columns, {})
+        columns = [column_of(feature, vocabularies) for feature in schema.features]
+        self._set(None, vocabularies, schema, columns, {}, {})
         return self
 
     @classmethod
     def from_prepared(cls, folder: str | os.PathLike[str]) -> Preprocessor:
         """The preprocessor of a folder that `ke.data.prepare` wrote."""
         encoder = load_encoder(folder)
-        return cls(encoder.recipe, encoder.vocabularies, encoder.transforms)
+        return cls.of_encoder(encoder)
 
     @classmethod
     def fit(cls, rows: Rows, recipe: Recipe) -> tuple[Preprocessor, Split]:
@@ -167,15 +168,20 @@ class Preprocessor:
         Raises:
             ValueError: If a column is missing or a value is wrong; the message names it.
         """
-        frame = to_polars(rows)
-        typed, _, bad = type_rows(_select(frame, recipe.sources).to_arrow(), recipe)
+        table = _select(to_polars(rows), recipe.sources).to_arrow()
+        kinds = value_kinds(table.schema, recipe)
+        typed, _, bad = type_rows(table, recipe)
         if bad:
             raise_bad_row(bad[0], count=len(bad))
         fitter = RecipeFitter(recipe)
         fitter.add(RecipeFitter.summarize(typed, recipe))
-        encoder = fitter.encoder()
-        self = cls(recipe, encoder.vocabularies, encoder.transforms)
+        self = cls.of_encoder(fitter.encoder(kinds))
         return self, self._split(typed)
+
+    @classmethod
+    def of_encoder(cls, encoder: Encoder) -> Preprocessor:
+        """The preprocessor of a recipe with what its training rows gave."""
+        return cls(encoder.recipe, encoder.vocabularies, encoder.transforms, encoder.kinds)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -218,8 +224,9 @@ class Preprocessor:
                 "Expected a preprocessor with a recipe, which says where the labels are. This one "
                 "was made of a schema. Use `features`"
             )
-        frame = _select(to_polars(rows), self.recipe.sources)
-        typed, _, bad = type_rows(frame.to_arrow(), self.recipe)
+        table = _select(to_polars(rows), self.recipe.sources).to_arrow()
+        self._check_kinds(table.schema, self.recipe)
+        typed, _, bad = type_rows(table, self.recipe)
         if bad:
             raise_bad_row(bad[0], count=len(bad))
         return self._split(typed)
@@ -240,15 +247,22 @@ class Preprocessor:
         if self._reading is not None:
             recipe = dataclasses.replace(self._reading, group=None, weight=None)
             names = list(dict.fromkeys(column.source_name for column in recipe.columns))
-            rows, kept, bad = type_rows(frame.select(names).to_arrow(), recipe, with_label=False)
+            table = frame.select(names).to_arrow()
+            self._check_kinds(table.schema, recipe)
+            rows, kept, bad = type_rows(table, recipe, with_label=False)
             arrays, wrong = self._encode(rows, frame, kept)
             bad += wrong
         for feature in self.schema.features:
             if isinstance(feature, Embedding):
-                arrays[feature.name], wrong = _encode_vectors(feature, frame[feature.name])
+                arrays[feature.name], wrong = encode_vectors(feature, frame[feature.name])
                 bad += wrong
         arrays = {name: arrays[name] for name in self.schema.names}
         return arrays, sorted(bad, key=lambda problem: problem.row)
+
+    def _check_kinds(self, schema: Any, recipe: Recipe) -> None:
+        """Raise ValueError if a column holds another kind of values than it did in training."""
+        asked = value_kinds(schema, recipe)
+        merge_kinds([("the training rows", self.kinds), ("These rows", asked)])
 
     def _split(self, rows: TypedRows) -> Split:
         encoder = cast("Encoder", self._encoder)
@@ -264,9 +278,14 @@ class Preprocessor:
             if feature.name in arrays or isinstance(feature, Embedding | Numeric):
                 continue
             values, raw = rows.features[feature.name], frame[feature.name]
-            arrays[feature.name], wrong = _encode_ids(feature, values, raw, kept)
+            arrays[feature.name], wrong = encode_ids(feature, values, raw, kept)
             bad += wrong
         return arrays, bad
+
+    def fitted_config(self) -> dict[str, Any]:
+        """What the training rows gave besides the vocabularies, as plain values."""
+        recipe = cast("Recipe", self.recipe)
+        return Encoder(recipe, {}, self.transforms, self.kinds).fitted_config()
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write recipe, schema and vocabularies into a folder, as JSON that people can read.
@@ -280,13 +299,13 @@ class Preprocessor:
         """
         with atomic_folder(folder, _FILE) as path:
             save_vocabularies(path, self.vocabularies)
-            save_transforms(path, self.transforms)
             config = {
                 "format": _FORMAT,
                 "keras_elastor": __version__,
                 "recipe": None if self.recipe is None else self.recipe.get_config(),
                 "schema": self.schema.get_config(),
                 "tables": list(self.vocabularies),
+                **self.fitted_config(),
             }
             write_atomically(path / _FILE, json.dumps(config, indent=2, ensure_ascii=False))
 
@@ -308,7 +327,7 @@ class Preprocessor:
             if recipe is None:
                 return cls.from_schema(schema, vocabularies)
             recipe = Recipe.from_config(recipe)
-            loaded = cls(recipe, vocabularies, load_transforms(folder, recipe))
+            loaded = cls.of_encoder(Encoder.from_fitted_config(recipe, vocabularies, config))
             if loaded.schema != schema:
                 raise ValueError("expected the vocabularies that belong to the schema")
         except FileNotFoundError as error:
@@ -344,65 +363,3 @@ def _select(frame: DataFrame, needed: Sequence[str]) -> DataFrame:
             f"has: {', '.join(frame.columns)}"
         )
     return frame.select(needed)
-
-
-def _column(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> RecipeColumn | None:
-    """How a feature is read where no recipe says it; None for a vector, which recipes have not."""
-    if isinstance(feature, Embedding):
-        return None
-    if isinstance(feature, Numeric):
-        return NumericColumn(feature.name, fill=None)
-    vocabulary = vocabularies.get(feature.table_name)
-    is_text = vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
-    dtype = "string" if is_text else "integer"
-    if isinstance(feature, schema_features.Sequence):
-        return SequenceColumn(
-            feature.name, feature.max_length, dtype, separator=" ", table=feature.table
-        )
-    return CategoricalColumn(feature.name, dtype, table=feature.table)
-
-
-def _encode_vectors(feature: Embedding, raw: Series) -> tuple[np.ndarray, list[BadRow]]:
-    pl = import_optional("polars", extra="data")
-    lists = raw.str.split(" ") if raw.dtype == pl.String else raw
-    if isinstance(lists.dtype, pl.Array):
-        lists = lists.arr.to_list()
-    if not isinstance(lists.dtype, pl.List):
-        return np.empty(0), _bad_rows(np.arange(len(raw)), raw, f"a list of {feature.dim} numbers")
-    wrong = (lists.list.len() != feature.dim).fill_null(True)
-    if wrong.any():
-        return np.empty(0), _bad_rows(np.flatnonzero(wrong), raw, f"{feature.dim} numbers")
-    frame = lists.explode().alias(feature.name).to_frame()
-    recipe = Recipe((NumericColumn(feature.name, fill=None),), _NO_LABEL)
-    rows, _, bad = type_rows(frame.to_arrow(), recipe, with_label=False)
-    if bad:
-        places = np.unique([problem.row // feature.dim for problem in bad])
-        return np.empty(0), _bad_rows(places, raw, f"{feature.dim} finite numbers")
-    return rows.features[feature.name].to_numpy().reshape(-1, feature.dim), []
-
-
-def _encode_ids(
-    feature: Categorical | schema_features.Sequence, values: Any, raw: Series, kept: np.ndarray
-) -> tuple[np.ndarray, list[BadRow]]:
-    """Ids as they are, lists padded with 0 behind; of the rows `kept` of the raw column."""
-    size = feature.vocabulary_size
-    rows = values.combine_chunks()
-    distinct, codes = distinct_values(rows)
-    numbers = distinct.fill_null(-1).to_numpy()
-    is_id = (numbers >= 0) & (numbers < size)
-    ids = np.where(is_id, numbers, -1).astype(np.int32)[codes]
-    if isinstance(feature, schema_features.Sequence):
-        lengths = rows.value_lengths().to_numpy()
-        ids = pad_lists(ids, lengths, feature.max_length, "post", "pre")
-    wrong = ids.reshape(len(rows), -1).min(axis=1, initial=0) < 0
-    return ids, _bad_rows(kept[wrong], raw, f"an id from 0 to {size - 1}")
-
-
-def _bad_rows(places: np.ndarray, raw: Series, expected: str) -> list[BadRow]:
-    problems = []
-    for row in places.tolist():
-        value = raw[row]
-        shown = value.to_list() if hasattr(value, "to_list") else value
-        received = "an empty field" if shown is None or shown == "" else repr(shown)
-        problems.append(BadRow(row, raw.name, expected, received))
-    return problems

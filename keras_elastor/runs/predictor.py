@@ -9,11 +9,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared.manifest import write_atomically
 from keras_elastor.data.preprocessor import Preprocessor, raise_bad_row
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.vocabularies.encoding import Encoder
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.run_folder import describe_versions
@@ -210,9 +210,10 @@ class Predictor:
             vocabularies = {table: Vocabulary.from_config(c) for table, c in configs.items()}
         if (run / "recipe.json").exists():
             recipe = Recipe.from_config(read_file(run / "recipe.json"))
-            configs = read_file(run / "numbers.json") if recipe.transformed else {}
-            transforms = {name: NumberTransform.from_config(c) for name, c in configs.items()}
-            return cls(model, Preprocessor(recipe, vocabularies, transforms))
+            fitted = Encoder.from_fitted_config(
+                recipe, vocabularies, read_file(run / "fitted.json")
+            )
+            return cls(model, Preprocessor.of_encoder(fitted))
         return cls(model, Preprocessor.from_schema(model.schema, vocabularies))
 
 

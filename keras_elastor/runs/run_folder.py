@@ -34,7 +34,7 @@ class RunFolder:
     | file | what |
     |---|---|
     | `config.json`, `schema.json`, `versions.json` | what was run, on what, by what |
-    | `vocabularies.json`, `recipe.json`, `numbers.json` | what becomes of raw values, if known |
+    | `vocabularies.json`, `recipe.json`, `fitted.json` | what becomes of raw values, if known |
     | `metrics.jsonl` | one line for each evaluation |
     | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
     | `log.txt`, `tensorboard/` | what happened when; events where TensorBoard is installed |
@@ -189,9 +189,7 @@ def _description(data: Data) -> dict[str, Any]:
         described["vocabularies.json"] = configs
     if preprocessor.recipe is not None:
         described["recipe.json"] = preprocessor.recipe.get_config()
-    if preprocessor.transforms:
-        configs = {name: fitted.get_config() for name, fitted in preprocessor.transforms.items()}
-        described["numbers.json"] = json.loads(json.dumps(configs))
+        described["fitted.json"] = json.loads(json.dumps(preprocessor.fitted_config()))
     return described
 
 

@@ -164,8 +164,8 @@ class TestFolder:
         preprocessor.save(tmp_path / "saved")
         file = tmp_path / "saved" / "preprocessor.json"
         config = json.loads(file.read_text())
-        file.write_text(json.dumps({**config, "format": 2}))
-        with raises_value_error("preprocessor.json", "format 1", "2"):
+        file.write_text(json.dumps({**config, "format": 1}))
+        with raises_value_error("preprocessor.json", "format 2", "1"):
             ke.data.Preprocessor.load(tmp_path / "saved")
         file.write_text(json.dumps(config))
         (words,) = (tmp_path / "saved" / "vocabularies").iterdir()
@@ -200,5 +200,5 @@ print({{name: values.tolist() for name, values in features.items()}} == {IDS!r})
 def test_a_doubled_column_is_named():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame([[1, 2, 0]], columns=["user", "user", "click"])
-    with pytest.raises(ValueError, match="'user' more than once"):
+    with pytest.raises(ValueError, match="'user' and 'user'"):
         ke.data.from_dataframe(frame, label="click")

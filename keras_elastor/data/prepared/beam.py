@@ -22,7 +22,12 @@ from keras_elastor.data.numbers.row_sample import is_sample, merge_samples
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import BlockLayout, split_into_blocks
 from keras_elastor.data.prepared.manifest import Source, hash_file, load_encoder, save_encoder
-from keras_elastor.data.reading.segment_rows import check_recipe, raise_bad_row, read_rows
+from keras_elastor.data.reading.segment_rows import (
+    check_recipe,
+    raise_bad_row,
+    read_rows,
+    source_kinds,
+)
 from keras_elastor.data.reading.segments import (
     Segment,
     first_number,
@@ -97,7 +102,8 @@ class ClusterPreparation:
         fitter = RecipeFitter(self.recipe)
         for name in fitter.names:
             fitter.add({name: self._read_counts(name)})
-        encoder = fitter.encoder(known_values)
+        kinds = source_kinds(self.paths, self.recipe)
+        encoder = fitter.encoder(kinds, known_values)
         save_encoder(self.folder, encoder)
         sources = {
             split: tuple(self._read_source(f"{split}-{index}") for index in range(len(paths)))

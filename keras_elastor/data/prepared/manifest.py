@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
@@ -24,9 +23,10 @@ from keras_elastor.version import __version__
 
 MANIFEST = "manifest.json"
 VOCABULARIES = "vocabularies"
-TRANSFORMS = "numbers.json"
+FITTED = "fitted.json"
 REJECTED = "rejected.jsonl"
-_FORMAT = 1
+# 2: equal values have one text in all storages; ids of floats, booleans and instants changed.
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,25 +225,8 @@ def write_atomically(path: Path, text: str) -> None:
 def save_encoder(folder: str | os.PathLike[str], encoder: Encoder) -> None:
     """Write what a recipe got from its training rows, as readable files."""
     save_vocabularies(folder, encoder.vocabularies)
-    save_transforms(folder, encoder.transforms)
-
-
-def save_transforms(
-    folder: str | os.PathLike[str], transforms: Mapping[str, NumberTransform]
-) -> None:
-    """Write the transforms of numbers, if there are such, by column."""
-    if transforms:
-        configs = {name: transform.get_config() for name, transform in transforms.items()}
-        text = json.dumps(configs, indent=1, ensure_ascii=False)
-        storage.write_bytes(storage.join(folder, TRANSFORMS), text.encode())
-
-
-def load_transforms(folder: str | os.PathLike[str], recipe: Recipe) -> dict[str, NumberTransform]:
-    """Read what `save_transforms` wrote; nothing where the recipe transforms no numbers."""
-    if not recipe.transformed:
-        return {}
-    configs = json.loads(storage.read_bytes(storage.join(folder, TRANSFORMS)))
-    return {name: NumberTransform.from_config(config) for name, config in configs.items()}
+    text = json.dumps(encoder.fitted_config(), indent=1, ensure_ascii=False)
+    storage.write_bytes(storage.join(folder, FITTED), text.encode())
 
 
 def save_vocabularies(
@@ -287,4 +270,5 @@ def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -
     """
     recipe = Manifest.load(folder).recipe if recipe is None else recipe
     vocabularies = load_vocabularies(folder, recipe.tables)
-    return Encoder(recipe, vocabularies, load_transforms(folder, recipe))
+    fitted = json.loads(storage.read_bytes(storage.join(folder, FITTED)))
+    return Encoder.from_fitted_config(recipe, vocabularies, fitted)

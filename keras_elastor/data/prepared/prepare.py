@@ -11,7 +11,7 @@ from typing import TypeAlias
 from keras_elastor.data.prepared.folder_lock import locked, readable_disk_errors
 from keras_elastor.data.prepared.manifest import Manifest
 from keras_elastor.data.prepared.two_passes import Preparation
-from keras_elastor.data.reading.segment_rows import check_recipe
+from keras_elastor.data.reading.segment_rows import check_recipe, source_kinds
 from keras_elastor.data.reading.segments import read_header, require_columns
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.known_values import (
@@ -118,6 +118,7 @@ def prepare(
     }
     for path, columns in names.items():
         require_columns(path, columns, recipe.sources)
+    kinds = source_kinds(paths, recipe)
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), readable_disk_errors(folder):
@@ -126,7 +127,9 @@ def prepare(
             "segment_bytes": segment_bytes,
             **describe_known_values(known_values),
         }
-        preparation = Preparation(folder, recipe, paths, names, options, progress, known_values)
+        preparation = Preparation(
+            folder, recipe, paths, names, options, progress, known_values, kinds
+        )
         return preparation.manifest()
 
 

@@ -66,6 +66,7 @@ class Preparation:
         options: `on_error` and `segment_bytes`.
         progress: Whether to show a bar.
         known_values: By table, as for `ke.data.prepare`.
+        kinds: Of the values of each column in the training files.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Preparation:
         options: dict[str, Any],
         progress: bool,
         known_values: KnownValues,
+        kinds: Mapping[str, str],
     ) -> None:
         self._folder = folder
         self._work = folder / _UNFINISHED
@@ -86,6 +88,7 @@ class Preparation:
         self._skip = options["on_error"] == "skip"
         self._options = options
         self._known_values = known_values
+        self._kinds = kinds
         self._bar = ProgressBar(progress)
         self._workers = min(os.cpu_count() or 1, _MAX_WORKERS)
 
@@ -186,7 +189,7 @@ class Preparation:
         for split in self._paths:
             for summary in self._read_split(split):
                 fitter.add(summary)
-        encoder = fitter.encoder(self._known_values)
+        encoder = fitter.encoder(self._kinds, self._known_values)
         save_encoder(self._folder, encoder)
         done.touch()
         return encoder

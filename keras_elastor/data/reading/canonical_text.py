@@ -49,7 +49,7 @@ def canonical_text(values: Series) -> tuple[Series, Series]:
     Returns:
         The texts as a String column, null where there is no value; and marks of values that have
         no text: infinite floats, whole floats too large to be exact, bytes that are not UTF-8, and
-        all values of lists and structs.
+        all durations, lists, structs and Python objects.
 
     Example:
 
@@ -74,9 +74,25 @@ def canonical_text(values: Series) -> tuple[Series, Series]:
     if dtype == pl.Binary:
         texts = pl.Series([_decoded(value) for value in values], dtype=pl.String)
         return texts, values.is_not_null() & texts.is_null()
-    if dtype.is_nested():
+    if dtype.is_nested() or dtype in (pl.Duration, pl.Object):
         return pl.Series([None] * len(values), dtype=pl.String), values.is_not_null()
     return values.cast(pl.String), right
+
+
+def texts_of(values: Series) -> Series:
+    """The canonical texts of a column, all of whose values must have one.
+
+    Raises:
+        ValueError: If a value has no text; the message names column, row and value.
+    """
+    texts, bad = canonical_text(values)
+    if bad.any():
+        row = bad.arg_max()
+        raise ValueError(
+            f"Column '{values.name}', row {row}: expected a value that has one text, whatever "
+            f"stores it. Received: {values[row]!r}"
+        )
+    return texts
 
 
 def _text_of_floats(values: Series) -> tuple[Series, Series]:

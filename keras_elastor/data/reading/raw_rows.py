@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,18 +36,14 @@ def to_polars(rows: Rows) -> DataFrame:
     if package == "pyarrow" and hasattr(rows, "column_names"):
         return pl.from_arrow(rows)
     if package == "pandas" and hasattr(rows, "columns"):
-        texts = [str(name) for name in rows.columns]
-        doubled = [text for place, text in enumerate(texts) if text in texts[:place]]
-        if doubled:
-            raise ValueError(
-                f"Expected columns of different names. Received: '{doubled[0]}' more than once. "
-                "Rename or drop one"
-            )
+        _require_different(rows.columns)
         columns = {str(name): _from_pandas(rows[name]) for name in rows.columns}
     elif isinstance(rows, Mapping):
+        _require_different(rows)
         columns = {str(name): _from_values(str(name), values) for name, values in rows.items()}
     elif isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
         names = dict.fromkeys(name for row in rows for name in row)
+        _require_different(names)
         columns = {
             str(name): _from_values(str(name), [row.get(name) for row in rows]) for name in names
         }
@@ -57,6 +53,18 @@ def to_polars(rows: Rows) -> DataFrame:
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Expected columns of one length. Received the lengths: {lengths}")
     return pl.DataFrame(columns)
+
+
+def _require_different(names: Iterable[Any]) -> None:
+    """Raise ValueError if two columns have one name as text, such as 1 and "1"."""
+    seen: dict[str, Any] = {}
+    for name in names:
+        if str(name) in seen:
+            raise ValueError(
+                f"Expected columns of different names. Received: {seen[str(name)]!r} and "
+                f"{name!r}. Rename or drop one"
+            )
+        seen[str(name)] = name
 
 
 def _from_pandas(column: Any) -> Series:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from keras_elastor.data.reading.segments import Segment
+from keras_elastor.data.reading.segments import Segment, read_schema
 from keras_elastor.data.reading.text_rows import BadRow, parse_lines
 from keras_elastor.data.reading.typed_rows import TypedRows, parse_expression, type_rows
+from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
 from keras_elastor.data.recipe import CategoricalColumn, Recipe, SequenceColumn
 
 
@@ -20,6 +22,27 @@ def check_recipe(recipe: Recipe) -> None:
     for column in recipe.columns:
         if not isinstance(column, SequenceColumn) and column.expression is not None:
             parse_expression(column.expression, column)
+
+
+def source_kinds(paths: Mapping[str, Sequence[Path]], recipe: Recipe) -> dict[str, str]:
+    """The kind of values that each column of the recipe holds in the training files.
+
+    Args:
+        paths: The files of each split.
+        recipe: The columns.
+
+    Raises:
+        ValueError: If a column holds another kind in another file; see `value_kinds`.
+    """
+    named = []
+    for split in sorted(paths, key=lambda split: split != "train"):
+        for path in paths[split]:
+            try:
+                named.append((str(path), value_kinds(read_schema(path, recipe.sources), recipe)))
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+    merge_kinds(named)
+    return merge_kinds(named[: len(paths["train"])])
 
 
 def read_rows(

@@ -88,6 +88,19 @@ def read_header(path: Path, separator: str, file_columns: tuple[str, ...] | None
     return names
 
 
+def read_schema(path: Path, names: Sequence[str]) -> Any:
+    """The Arrow schema of a file, which of a text file are texts.
+
+    Args:
+        path: A text file, or a Parquet file.
+        names: The columns of a text file.
+    """
+    pa = import_optional("pyarrow", extra="data")
+    if is_parquet(path):
+        return _open_parquet(path).schema_arrow
+    return pa.schema([(name, pa.string()) for name in names])
+
+
 def require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> None:
     """Raise ValueError unless a file has all columns."""
     missing = [name for name in needed if name not in names]

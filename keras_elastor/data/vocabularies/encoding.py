@@ -45,11 +45,27 @@ class Encoder:
         recipe: The columns.
         vocabularies: By table name.
         transforms: Of the numbers, by the name of their column.
+        kinds: Which kind of values each source column held, as `value_kinds` tells it.
     """
 
     recipe: Recipe
     vocabularies: Mapping[str, Vocabulary]
     transforms: Mapping[str, NumberTransform] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def fitted_config(self) -> dict[str, Any]:
+        """What the training rows gave besides the vocabularies, as plain values."""
+        transforms = {name: fitted.get_config() for name, fitted in self.transforms.items()}
+        return {"kinds": dict(self.kinds), "transforms": transforms}
+
+    @classmethod
+    def from_fitted_config(
+        cls, recipe: Recipe, vocabularies: Mapping[str, Vocabulary], config: Mapping[str, Any]
+    ) -> Encoder:
+        """Make an encoder of the values of `fitted_config`."""
+        configs = config["transforms"].items()
+        transforms = {name: NumberTransform.from_config(values) for name, values in configs}
+        return cls(recipe, vocabularies, transforms, config["kinds"])
 
     @functools.cached_property
     def schema(self) -> FeatureSchema:
@@ -144,13 +160,16 @@ class RecipeFitter:
             if sum(map(len, parts)) > _GROWTH * len(parts[0]) + 1000:
                 self._counts[name] = [_add_up(parts)]
 
-    def encoder(self, known_values: KnownValues | None = None) -> Encoder:
-        """The recipe with its vocabularies and transforms.
+    def encoder(self, kinds: Mapping[str, str], known_values: KnownValues | None = None) -> Encoder:
+        """The recipe with what its training rows gave.
 
         Args:
+            kinds: Of the source columns of the training rows.
             known_values: By table, as for `ke.data.prepare`.
         """
-        vocabularies = extend_by_known_values(self._vocabularies(), known_values or {})
+        vocabularies = extend_by_known_values(
+            self._vocabularies(), known_values or {}, self._recipe
+        )
         transforms = {
             column.name: NumberTransform.fit(
                 column.transform,
@@ -160,7 +179,7 @@ class RecipeFitter:
             )
             for column in self._recipe.transformed
         }
-        return Encoder(self._recipe, vocabularies, transforms)
+        return Encoder(self._recipe, vocabularies, transforms, kinds)
 
     def _vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabulary of each table."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from keras_elastor.data.reading.canonical_text import texts_of
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.utils.optional import import_optional
@@ -25,13 +26,20 @@ def check_known_values(known_values: KnownValues, recipe: Recipe) -> None:
 
 
 def extend_by_known_values(
-    vocabularies: Mapping[str, Vocabulary], known_values: KnownValues
+    vocabularies: Mapping[str, Vocabulary], known_values: KnownValues, recipe: Recipe
 ) -> dict[str, Vocabulary]:
-    """Vocabularies that also know these values, by table; see `Vocabulary.extend`."""
+    """Vocabularies that also know these values, by table; see `Vocabulary.extend`.
+
+    Raises:
+        ValueError: If a value is none that the columns of its table may hold.
+    """
     pl = import_optional("polars", extra="data")
     extended = dict(vocabularies)
     for table, values in known_values.items():
-        extended[table] = extended[table].extend(pl.Series(table, values))
+        column = pl.Series(table, values, strict=False)
+        if recipe.tables[table][0].dtype == "string":
+            column = texts_of(column)
+        extended[table] = extended[table].extend(column)
     return extended
 
 
@@ -42,7 +50,7 @@ def describe_known_values(known_values: KnownValues) -> dict[str, Any]:
     tables = {
         table: {
             "values": len(values),
-            "sha256": hashlib.sha256(json.dumps(list(values)).encode()).hexdigest(),
+            "sha256": hashlib.sha256(json.dumps(list(values), default=str).encode()).hexdigest(),
         }
         for table, values in known_values.items()
     }

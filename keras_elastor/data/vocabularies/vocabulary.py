@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data.prepared import storage
+from keras_elastor.data.reading.canonical_text import first_inexact, texts_of
 from keras_elastor.data.reading.short_text import with_text
 from keras_elastor.data.vocabularies.value_index import ValueIndex
 from keras_elastor.utils.optional import import_optional
@@ -95,7 +96,8 @@ class Vocabulary:
             The vocabulary of the values that occur often enough.
 
         Raises:
-            ValueError: If the columns are neither integers nor strings, or `min_count` is below 1.
+            ValueError: If a value is no integer of 64 bits and has no text, or `min_count` is below
+                1.
         """
         return cls(()).extend(*columns, min_count=min_count)
 
@@ -162,7 +164,7 @@ class Vocabulary:
             `(rows,)`, int32.
 
         Raises:
-            ValueError: If the column holds another kind of values than the vocabulary.
+            ValueError: If a value is no integer, where the vocabulary holds integers.
         """
         return self._lookup(single_values(column))
 
@@ -200,15 +202,26 @@ class Vocabulary:
         if not len(self._known) or values.dtype == pl.Null:
             return np.full(len(values), self.out_of_vocabulary, np.int32)
         if values.dtype != self._known.dtype:
-            raise ValueError(
-                f"Column '{values.name}': expected values of the type {self._known.dtype}, as in "
-                f"the vocabulary. Received: {values.dtype}"
-            )
+            values = self._of_one_kind(values)
         found = self._index.find(values)
         # A hash may also be that of another value: only equal values have its id.
         equal = (self._known.gather(found) == values).fill_null(False).to_numpy()
         ids: np.ndarray = np.where(equal, found + 1, self.out_of_vocabulary).astype(np.int32)
         return ids
+
+    def _of_one_kind(self, values: Series) -> Series:
+        """Integers as text, or text as integers, as the known values are."""
+        pl = import_optional("polars", extra="data")
+        if self._known.dtype == pl.String:
+            return texts_of(values)
+        numbers = values.cast(pl.Int64, strict=False)
+        wrong = numbers.is_null() & values.is_not_null()
+        if wrong.any():
+            raise ValueError(
+                f"Column '{values.name}': expected integers, as in the vocabulary. Received: "
+                f"{values.filter(wrong)[0]!r}"
+            )
+        return numbers
 
     @functools.cached_property
     def _known(self) -> Series:
@@ -317,16 +330,27 @@ def count_values(column: Series) -> DataFrame:
 def single_values(column: Series) -> Series:
     """The values of a column, of lists or not, as Int64, String or, where all are null, Null.
 
+    Whole numbers in a column of floats, as pandas keeps integers beside missing values, are
+    integers; what is neither integer nor text becomes its canonical text.
+
     Raises:
-        ValueError: If they are neither integers nor strings.
+        ValueError: If a value is no integer of 64 bits and has no text.
     """
     pl = import_optional("polars", extra="data")
     values = column.explode() if isinstance(column.dtype, pl.List) else column
-    if values.dtype.is_integer():
-        return values.cast(pl.Int64)
-    if values.dtype not in (pl.String, pl.Null):
+    if values.dtype in (pl.String, pl.Null):
+        return values
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+        exact = values.abs() < first_inexact(values)
+        if ((values.floor() == values) & exact).fill_null(True).all():
+            return values.cast(pl.Int64)
+    if not values.dtype.is_integer():
+        return texts_of(values)
+    numbers = values.cast(pl.Int64, strict=False)
+    if numbers.null_count() > values.null_count():
         raise ValueError(
-            f"Column '{column.name}': a vocabulary holds integers or strings. "
-            f"Received: dtype={column.dtype}. Cast the column first"
+            f"Column '{column.name}': expected whole numbers below 2^63. Received: "
+            f"{values.max()}. Cast the column to text"
         )
-    return values
+    return numbers

@@ -165,9 +165,11 @@ def test_wrong_use_is_named():
         Vocabulary((1,)).encode_lists(pl.Series([[1]]), 1, padding="left")
     with raises_value_error("int, str"):
         Vocabulary((1,)).extend(COLORS)
-    with raises_value_error("'price'", "Float64", "Cast"):
-        Vocabulary.build(pl.Series("price", [1.5]))
-    with raises_value_error("'color'", "Int64", "String"):
+    with raises_value_error("'price'", "row 1", "inf"):
+        Vocabulary.build(pl.Series("price", [1.5, float("inf")]))
+    with raises_value_error("'user'", "2^63", 2**63):
+        Vocabulary.build(pl.Series("user", [1, 2**63], dtype=pl.UInt64))
+    with raises_value_error("'color'", "integers", "red"):
         Vocabulary((1, 2)).encode(COLORS)
     with raises_value_error("lists", "Int64"):
         Vocabulary((1, 2)).encode_lists(pl.Series([1]), 3)
