@@ -1,11 +1,14 @@
 """Input: from raw files to batches, validation, synthetic impressions."""
 
-from keras_elastor.data.dataframe import EncodedTable, from_dataframe, infer_recipe
+from keras_elastor.data.dataframe import EncodedTable, from_dataframe
+from keras_elastor.data.date_column import DateAge, DateColumn, DatePart
+from keras_elastor.data.inference import infer_recipe
 from keras_elastor.data.prepared.load import load
 from keras_elastor.data.prepared.manifest import Manifest
 from keras_elastor.data.prepared.prepare import prepare
 from keras_elastor.data.preprocessor import Preprocessor
-from keras_elastor.data.recipe import CategoricalColumn, NumericColumn, Recipe, SequenceColumn
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import CategoricalColumn, NumericColumn, SequenceColumn
 from keras_elastor.data.split import Split
 from keras_elastor.data.synthetic.synthetic import SyntheticImpressions, synthetic
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
@@ -13,6 +16,9 @@ from keras_elastor.validation.validation import guard, validate
 
 __all__ = [
     "CategoricalColumn",
+    "DateAge",
+    "DateColumn",
+    "DatePart",
     "EncodedTable",
     "Manifest",
     "NumericColumn",

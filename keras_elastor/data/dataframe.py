@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
+import html
+from collections.abc import Collection, Mapping
+from typing import cast
 
 import numpy as np
 
+from keras_elastor.data.inference import ColumnNotes, GivenColumns, infer_with_notes
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
-from keras_elastor.data.recipe import (
-    CategoricalColumn,
-    NumericColumn,
-    Recipe,
-    RecipeColumn,
-    SequenceColumn,
-)
+from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.split import Split
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.optional import import_optional
-
-_LONGEST_HISTORY = 100
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,10 +24,23 @@ class EncodedTable:
     Args:
         preprocessor: Recipe and vocabularies; `ke.Predictor` takes it, and it can be saved alone.
         train: The encoded training rows.
+        notes: What was made of each column, and why; None where a recipe was given. `print(table)`
+            shows them.
     """
 
     preprocessor: Preprocessor
     train: Split
+    notes: ColumnNotes | None = None
+
+    def __str__(self) -> str:
+        return repr(self) if self.notes is None else str(self.notes)
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<pre>{html.escape(repr(self))}</pre>"
+            if self.notes is None
+            else (self.notes._repr_html_())
+        )
 
     @property
     def recipe(self) -> Recipe:
@@ -61,11 +68,17 @@ def from_dataframe(
     weight: str | None = None,
     min_count: int = 1,
     recipe: Recipe | None = None,
+    drop: Collection[str] = (),
+    categorical: Collection[str] = (),
+    numeric: Collection[str] = (),
+    sequences: Mapping[str, str | None] | Collection[str] = (),
+    dates: Mapping[str, str | None] | Collection[str] = (),
 ) -> EncodedTable:
     """Encode a table in memory; what a model needs to train on it, in one call.
 
-    Without a recipe, one is inferred from the types of the columns by `infer_recipe`; print
-    `table.recipe.to_json()` to read it, and give a corrected one where it is wrong.
+    Without a recipe, one is inferred from what the columns hold by `infer_recipe`, which says the
+    rules. `print(table)` shows what became of each column, and why; where that is wrong, name the
+    column in `drop`, `categorical`, `numeric`, `sequences` or `dates`.
 
     Args:
         frame: The training rows: a pandas or polars DataFrame, an Arrow table, a list of one dict
@@ -74,7 +87,12 @@ def from_dataframe(
         group: Column of whole numbers for group-wise metrics, usually the user.
         weight: Column of sample weights.
         min_count: A category that occurs less often is out-of-vocabulary.
-        recipe: How columns become features; the arguments before it are then not looked at.
+        recipe: How columns become features; no other argument but the frame is then looked at.
+        drop: As for `infer_recipe`.
+        categorical: As for `infer_recipe`.
+        numeric: As for `infer_recipe`.
+        sequences: As for `infer_recipe`.
+        dates: As for `infer_recipe`.
 
     Example:
 
@@ -102,68 +120,8 @@ def from_dataframe(
         ImportError: If polars is not installed.
     """
     frame = to_polars(frame)
+    notes = None
     if recipe is None:
-        recipe = infer_recipe(frame, label, group, weight, min_count)
-    return EncodedTable(*Preprocessor.fit(frame, recipe))
-
-
-def infer_recipe(
-    frame: Rows,
-    label: str | tuple[str, ...] = "label",
-    group: str | None = None,
-    weight: str | None = None,
-    min_count: int = 1,
-) -> Recipe:
-    """A first recipe for a table, by the types of its columns only.
-
-    | type of the column | becomes |
-    |---|---|
-    | string, boolean, category | `CategoricalColumn` of strings |
-    | integer | `CategoricalColumn` of integers: correct it where it is a count or an amount |
-    | float | `NumericColumn` |
-    | list of strings or integers | `SequenceColumn`, as long as the longest list, at most 100 |
-
-    A group that holds integers is a feature, too, as the user usually is.
-
-    Args:
-        frame: As for `from_dataframe`.
-        label: As for `from_dataframe`.
-        group: As for `from_dataframe`.
-        weight: As for `from_dataframe`.
-        min_count: As for `from_dataframe`.
-
-    Example:
-
-    >>> import polars as pl
-    >>> frame = pl.DataFrame({"user": [7], "price": [1.5], "click": [1]})
-    >>> [type(column).__name__ for column in ke.data.infer_recipe(frame, "click").columns]
-    ['CategoricalColumn', 'NumericColumn']
-
-    Raises:
-        ValueError: If a column has another type; the message says what to do.
-    """
-    frame = to_polars(frame)
-    others = {*((label,) if isinstance(label, str) else label), weight}
-    columns = [
-        _infer_column(frame[name], min_count) for name in frame.columns if name not in others
-    ]
-    return Recipe(tuple(columns), label=label, group=group, weight=weight)
-
-
-def _infer_column(column: Any, min_count: int) -> RecipeColumn:
-    pl = import_optional("polars", extra="data")
-    name, dtype = column.name, column.dtype
-    if dtype.is_float():
-        return NumericColumn(name)
-    if dtype.is_integer():
-        return CategoricalColumn(name, dtype="integer", min_count=min_count)
-    if isinstance(dtype, pl.String | pl.Boolean | pl.Categorical | pl.Enum | pl.Null):
-        return CategoricalColumn(name, min_count=min_count)
-    if isinstance(dtype, pl.List) and (dtype.inner.is_integer() or dtype.inner == pl.String):
-        longest = min(max(column.list.len().max() or 1, 1), _LONGEST_HISTORY)
-        kind = "integer" if dtype.inner.is_integer() else "string"
-        return SequenceColumn(name, longest, dtype=kind, min_count=min_count)
-    raise ValueError(
-        f"Column '{name}': expected strings, booleans, integers, floats, or lists of strings or "
-        f"integers. Received: dtype={dtype}. Drop the column, or turn it into one of these"
-    )
+        given = GivenColumns(drop, categorical, numeric, sequences, dates)
+        recipe, notes = infer_with_notes(frame, label, group, weight, min_count, given)
+    return EncodedTable(*Preprocessor.fit(frame, recipe), notes)

@@ -22,11 +22,8 @@ from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
-from keras_elastor.data.recipe import (
-    NumericColumn,
-    Recipe,
-    RecipeColumn,
-)
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import NumericColumn, RecipeColumn
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter

@@ -10,10 +10,10 @@ import numpy as np
 from keras_elastor import schema as schema_features
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import type_rows
-from keras_elastor.data.recipe import (
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import (
     CategoricalColumn,
     NumericColumn,
-    Recipe,
     RecipeColumn,
     SequenceColumn,
 )

@@ -8,13 +8,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.date_column import DateAge, DatePart
 from keras_elastor.data.reading.canonical_text import canonical_text, first_inexact
+from keras_elastor.data.reading.instants import days_of, parse_instants, part_of
 from keras_elastor.data.reading.raw_column import RawColumn
 from keras_elastor.data.reading.text_rows import BadRow
-from keras_elastor.data.recipe import (
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import (
     CategoricalColumn,
     NumericColumn,
-    Recipe,
     RecipeColumn,
     SequenceColumn,
 )
@@ -135,7 +137,11 @@ class _Checks:
     def _numeric(self, column: NumericColumn) -> np.ndarray:
         pl = import_optional("polars", extra="data")
         raw = self._raw(column.source_name)
-        values = self._parsed(column, raw, "float")
+        if isinstance(column, DateAge):
+            values = days_of(self._instants(column, raw))
+            values = values if column.fill in (None, "median") else values.fill_null(column.fill)
+        else:
+            values = self._parsed(column, raw, "float")
         if column.expression is not None:
             values = self._evaluate(column.expression, column, raw, values)
         numbers = values.cast(pl.Float32, strict=False)
@@ -148,6 +154,8 @@ class _Checks:
 
     def _categorical(self, column: CategoricalColumn) -> Array:
         raw = self._raw(column.source_name, as_codes=True)
+        if isinstance(column, DatePart):
+            return raw.dictionary(part_of(self._instants(column, raw), column.part))
         if raw.is_text and (column.dtype, column.expression, column.fill) == ("string", None, None):
             return raw.dictionary()
         values = self._parsed(column, raw, column.dtype)
@@ -161,6 +169,11 @@ class _Checks:
         if column.fill is not None and not column.fill_is_known:
             values = values.set((values == column.fill).fill_null(False), None)
         return raw.dictionary(values)
+
+    def _instants(self, column: DatePart | DateAge, raw: RawColumn) -> Series:
+        instants, bad, expected = parse_instants(raw.values, column.timezone, column.unit)
+        self._report(bad, raw, expected)
+        return instants
 
     def _sequence(self, column: SequenceColumn) -> Array:
         pa = import_optional("pyarrow", extra="data")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keras_elastor.data.recipe import NumericColumn, Recipe
+from keras_elastor.data.date_column import DateAge, DatePart
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import NumericColumn
 from keras_elastor.utils.optional import import_optional
 
 TEXT = "text"
@@ -62,12 +64,13 @@ def value_kinds(schema: Any, recipe: Recipe) -> dict[str, str]:
         kind = value_kind(schema.field(name).type) if name in schema.names else None
         if kind is None:
             continue
+        if isinstance(column, DatePart | DateAge):
+            continue
         is_number = isinstance(column, NumericColumn) or column.dtype != "string"
         if is_number and kind in (DATE, INSTANT, ZONED):
             raise ValueError(
                 f"Column '{name}': expected numbers. Received: {kind}, which are counted in days, "
-                "seconds or parts of these, as each file has it. Make a number of known unit of "
-                "them, or parts such as the hour"
+                "seconds or parts of these, as each file has it. Make a DateColumn of it"
             )
         if not isinstance(column, NumericColumn):
             kinds[name] = kind

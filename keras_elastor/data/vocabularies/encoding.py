@@ -15,10 +15,10 @@ from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.numbers.row_sample import draw_sample, merge_samples
 from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
-from keras_elastor.data.recipe import (
+from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import (
     CategoricalColumn,
     NumericColumn,
-    Recipe,
     RecipeColumn,
     SequenceColumn,
 )
