@@ -23,9 +23,13 @@ _COLUMN_TYPES = {
 }
 
 
+def _is_marker(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How the columns of raw files become features, label, group and weight.
+    r"""How the columns of raw files become features, label, group and weight.
 
     Args:
         columns: One per feature, in the order in which models see the fields; a `DateColumn` stands
@@ -33,9 +37,13 @@ class Recipe:
         label: Column of the label, 0 or 1; or several, one per task.
         group: Column of whole numbers for group-wise metrics (gAUC), usually the user.
         weight: Column of sample weights of at least 0.
-        separator: Stands between the fields of a text file; one character. Default: ",".
+        separator: Stands between the fields of a text file. Where it is of several letters, such as
+            "::", quotes are letters as any other. Default: ",".
         file_columns: Names of the columns of text files whose first line is not a header. Default:
             the first line names them.
+        null_values: Texts that stand for a missing value, such as "NULL", "NA" or "\N". Default:
+            (), an empty field alone.
+        trim: Whether blanks around text are left out. Default: False, they are a part of it.
 
     Example:
 
@@ -61,13 +69,15 @@ class Recipe:
     weight: str | None = None
     separator: str = ","
     file_columns: tuple[str, ...] | None = None
+    null_values: tuple[str, ...] = ()
+    trim: bool = False
 
     def __post_init__(self) -> None:
         columns: list[Any] = []
         for column in self.columns:
             columns += column.columns() if isinstance(column, DateColumn) else [column]
         object.__setattr__(self, "columns", tuple(columns))
-        for name in ("label", "file_columns"):
+        for name in ("label", "file_columns", "null_values"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         for column in self.columns:
@@ -76,10 +86,16 @@ class Recipe:
                     f"Expected every column to be one of {', '.join(_COLUMN_TYPES)}. "
                     f"Received: {column!r}"
                 )
-        if len(self.separator.encode()) != 1 or self.separator in '"\r\n':
+        letters = self.separator if isinstance(self.separator, str) else ""
+        if not letters or not letters.isascii() or set(letters) & set('"\r\n'):
             raise ValueError(
-                "Expected `separator` to be one ASCII character. "
+                "Expected `separator` to be ASCII characters, but no quote or line end. "
                 f"Received: separator={self.separator!r}"
+            )
+        if isinstance(self.null_values, str) or not all(map(_is_marker, self.null_values)):
+            raise ValueError(
+                'Expected `null_values` to be texts such as ("NULL", "\\N"). '
+                f"Received: null_values={self.null_values!r}"
             )
         named = {"label": self.labels, "group": (self.group,), "weight": (self.weight,)}
         for argument, names in named.items():

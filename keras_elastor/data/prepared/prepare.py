@@ -56,10 +56,11 @@ def prepare(
 
     Args:
         files: For each split ("train", "valid", "test", ...) a file or several: text with one row
-            per line (CSV, TSV, ...), the same in gzip (`.gz`), or Parquet (by its first bytes). A
-            folder stands for all files in it but those whose names begin with "_" or ".", as Spark
-            writes them; a pattern such as "day*.csv" for the files that match; both by name. There
-            must be a "train": vocabularies are made from its rows only.
+            per line (CSV, TSV, ...), the same packed (`.gz`, `.bz2`, `.xz`, `.zst`, `.zip`), or
+            Parquet (by its first bytes). A folder stands for all files in it but those whose names
+            begin with "_" or ".", as Spark writes them; a pattern such as "day*.csv" for the files
+            that match; both by name. There must be a "train": vocabularies are made from its rows
+            only.
         recipe: How their columns become features.
         out_dir: Folder to write. Its parents are made.
         on_error: "stop" (default) at the first wrong row with an error that names file, line,

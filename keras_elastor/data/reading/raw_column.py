@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,8 +30,23 @@ class RawColumn:
     codes: np.ndarray | None
 
     @classmethod
-    def of(cls, name: str, array: Array, as_codes: bool = False) -> RawColumn:
-        """The values of an Arrow array."""
+    def of(
+        cls,
+        name: str,
+        array: Array,
+        as_codes: bool = False,
+        null_values: Sequence[str] = (),
+        trim: bool = False,
+    ) -> RawColumn:
+        """The values of an Arrow array.
+
+        Args:
+            name: Of the column.
+            array: Its values.
+            as_codes: Whether to hold distinct values.
+            null_values: Texts that stand for a missing value, besides the empty one.
+            trim: Whether blanks around text are left out.
+        """
         pa = import_optional("pyarrow", extra="data")
         pc = import_optional("pyarrow.compute", extra="data")
         if pa.types.is_dictionary(array.type) and array.null_count:
@@ -39,6 +55,8 @@ class RawColumn:
             array = array.cast(pa.large_string())
         if pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type):
             array = _without_views(array)
+        if trim:
+            array = _trimmed(array)
         if as_codes and not (pa.types.is_dictionary(array.type) or pa.types.is_nested(array.type)):
             array = array.dictionary_encode(null_encoding="encode")
         codes = None
@@ -47,6 +65,9 @@ class RawColumn:
         column = cls(name, array, codes)
         if column.is_text:
             array = pc.if_else(pc.not_equal(array, ""), array, None)
+            if null_values:
+                is_marker = pc.is_in(array, pa.array(null_values, array.type))
+                array = pc.if_else(is_marker, None, array)
         return cls(name, array, codes)
 
     @property
@@ -77,6 +98,17 @@ class RawColumn:
             distinct = values.to_arrow().dictionary_encode(null_encoding="encode")
             array, codes = distinct.dictionary, self.rows(distinct.indices.to_numpy())
         return pa.DictionaryArray.from_arrays(codes, array)
+
+
+def _trimmed(array: Array) -> Array:
+    """Text without blanks around it; anything else as it is."""
+    pa = import_optional("pyarrow", extra="data")
+    pc = import_optional("pyarrow.compute", extra="data")
+    if pa.types.is_dictionary(array.type) and pa.types.is_string(array.type.value_type):
+        # Two values may become one, so the dictionary is made anew.
+        return _trimmed(array.cast(array.type.value_type)).dictionary_encode()
+    is_text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    return pc.utf8_trim_whitespace(array) if is_text else array
 
 
 def _without_views(array: Array) -> Array:

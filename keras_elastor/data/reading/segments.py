@@ -5,12 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import dataclasses
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from keras_elastor.data.reading.compression import open_packed, skip, unpacked
 from keras_elastor.utils.optional import import_optional
 
 # No row of text is longer; a file without line ends would otherwise be read into memory whole.
@@ -60,7 +59,7 @@ def read_header(path: Path, separator: str, file_columns: tuple[str, ...] | None
     """Names of the columns of a file, in its order.
 
     Args:
-        path: A text file, perhaps in gzip, or a Parquet file.
+        path: A text file, perhaps packed, or a Parquet file.
         separator: Of the fields of a text file.
         file_columns: Names for a text file without a header.
 
@@ -71,13 +70,13 @@ def read_header(path: Path, separator: str, file_columns: tuple[str, ...] | None
         return list(_open_parquet(path).schema_arrow.names)
     if file_columns is not None:
         return list(file_columns)
-    with _open_text(path) as file:
-        line = _read(path, lambda: file.readline(_LONGEST_LINE))
+    with open(path, "rb") as raw, open_packed(path, raw) as file:
+        line = unpacked(path, lambda: file.readline(_LONGEST_LINE))
     if not line:
         raise ValueError(f"{path}: the file is empty. Expected a first line that names the columns")
     try:
         # Excel and others begin a file with a byte order mark.
-        names = next(csv.reader([line.decode("utf-8-sig")], delimiter=separator), [])
+        names = _split_header(line.decode("utf-8-sig"), separator)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"{path}, line 1: expected names of columns as UTF-8 text. {error}"
@@ -86,6 +85,12 @@ def read_header(path: Path, separator: str, file_columns: tuple[str, ...] | None
     if twice:
         raise ValueError(f"{path}, line 1: expected every column once. Received twice: {twice[0]}")
     return names
+
+
+def _split_header(line: str, separator: str) -> list[str]:
+    if len(separator) > 1:
+        return line.rstrip("\r\n").split(separator)
+    return next(csv.reader([line], delimiter=separator), [])
 
 
 def read_schema(path: Path, names: Sequence[str]) -> Any:
@@ -122,7 +127,7 @@ def read_segments(
     """The rows of a file, in order.
 
     Args:
-        path: A text file, perhaps in gzip (by its name), or a Parquet file.
+        path: A text file, perhaps packed (by its name), or a Parquet file.
         columns: Of a Parquet file the columns to read.
         has_header: Whether the first line of a text file is a header.
         segment_bytes: Bytes of text per segment, rounded up to whole lines. A Parquet file gives a
@@ -131,7 +136,7 @@ def read_segments(
         first_row: Number of the row there.
 
     Raises:
-        ValueError: If a truncated or damaged gzip or Parquet file, or a file without line ends.
+        ValueError: If a truncated or damaged packed or Parquet file, or a file without line ends.
     """
     if is_parquet(path):
         yield from _parquet_segments(path, columns, segment_bytes // _BYTES_PER_PARQUET_ROW, start)
@@ -147,19 +152,21 @@ def first_number(path: Path, has_header: bool) -> int:
 def _text_segments(
     path: Path, has_header: bool, segment_bytes: int, start: int, first_row: int
 ) -> Iterator[Segment]:
-    with open(path, "rb") as raw, _open_text(path, raw) as file:
+    with open(path, "rb") as raw, open_packed(path, raw) as file:
+        begun = b""
         if start:
-            _read(path, lambda: file.seek(start))
+            unpacked(path, lambda: skip(file, start))
         else:
-            first = _read(path, lambda: file.readline(_LONGEST_LINE))
+            first = unpacked(path, lambda: file.readline(_LONGEST_LINE))
             # Excel and others begin a file with a byte order mark, which is no part of a value.
             mark = codecs.BOM_UTF8 if first.startswith(codecs.BOM_UTF8) else b""
             start = len(first) if has_header else len(mark)
-            _read(path, lambda: file.seek(start))
+            begun = b"" if has_header else first[len(mark) :]
             first_row = first_number(path, has_header)
-        while data := _read(path, lambda: file.read(segment_bytes)):
+        while data := begun + unpacked(path, lambda: file.read(segment_bytes)):
+            begun = b""
             if not data.endswith(b"\n"):
-                rest = _read(path, lambda: file.readline(_LONGEST_LINE))
+                rest = unpacked(path, lambda: file.readline(_LONGEST_LINE))
                 if len(rest) == _LONGEST_LINE:
                     near = first_row + data.count(b"\n")
                     raise ValueError(
@@ -171,21 +178,6 @@ def _text_segments(
             end = start + len(data)
             yield Segment(path, "line", first_row, data, start, end, rows, raw.tell())
             start, first_row = end, first_row + rows
-
-
-def _open_text(path: Path, raw: IO[bytes] | None = None) -> Any:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(raw or path, "rb")
-    return raw or open(path, "rb")
-
-
-def _read(path: Path, read: Any) -> Any:
-    try:
-        return read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f"{path}: the gzip file is damaged or cut off ({error}). Get it again"
-        ) from error
 
 
 def _parquet_segments(

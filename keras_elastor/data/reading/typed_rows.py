@@ -68,7 +68,7 @@ def type_rows(
         The rows that are right; their numbers in the table; what is wrong with the others.
     """
     pa = import_optional("pyarrow", extra="data")
-    checks = _Checks(table)
+    checks = _Checks(table, recipe)
     features = pa.table({column.name: checks.column(column) for column in recipe.columns})
     labels, group, weight = [np.empty((len(table), 0), np.float32)], None, None
     if with_label:
@@ -91,8 +91,9 @@ def type_rows(
 class _Checks:
     """The columns of a table one after another, and what is wrong in them."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, recipe: Recipe) -> None:
         self._table = table
+        self._recipe = recipe
         self.bad = np.zeros(len(table), bool)
         self.problems: list[BadRow] = []
 
@@ -121,7 +122,9 @@ class _Checks:
         return raw.rows(numbers.set(bad, 0).cast(pl.Int32).to_numpy())
 
     def _raw(self, name: str, as_codes: bool = False) -> RawColumn:
-        return RawColumn.of(name, self._table[name].combine_chunks(), as_codes)
+        recipe = self._recipe
+        array = self._table[name].combine_chunks()
+        return RawColumn.of(name, array, as_codes, recipe.null_values, recipe.trim)
 
     def _numbers(
         self, name: str, is_right: Callable[[Series], Series], expected: str
@@ -190,7 +193,8 @@ class _Checks:
             lists = lists.gather(raw.codes)
         lengths = lists.list.len().fill_null(0).to_numpy()
         flat = lists.filter(lengths > 0).explode().to_arrow()
-        elements = RawColumn.of(raw.name, flat, as_codes=True)
+        recipe = self._recipe
+        elements = RawColumn.of(raw.name, flat, True, recipe.null_values, recipe.trim)
         values, bad = _parse(
             elements.values, "integer" if column.dtype == "float" else column.dtype
         )

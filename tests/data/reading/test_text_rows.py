@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elastor.data.reading.text_rows import parse_lines
+from tests.assertions import raises_value_error
 
 pytestmark = pytest.mark.backend_free
 
@@ -64,11 +65,29 @@ def test_a_wrong_line_is_named_and_its_neighbours_survive(line, expected, receiv
     assert received in what
 
 
-def test_a_last_line_without_end_may_be_cut_off():
-    rows, lines, bad = parse(b"a,1\nb,2")
+def test_a_last_line_needs_no_end_but_all_its_fields():
+    assert parse(b"a,1\nb,2") == ([("a", "1"), ("b", "2")], [0, 1], [])
+    rows, lines, bad = parse(b"a,1\nb")
     assert (rows, lines) == ([("a", "1")], [0])
-    assert bad[0][0] == 1
-    assert "cut off" in bad[0][1]
+    assert bad[0][:2] == (1, "2 fields")
+
+
+def test_a_separator_of_several_letters():
+    def parse_wide(data, coded=()):
+        table, numbers, bad = parse_lines(data, COLUMNS, COLUMNS, "::", coded)
+        rows = [tuple(row.values()) for row in table.to_pylist()]
+        return rows, numbers.tolist(), bad
+
+    titled = b'1::"Great" Cats (1998): a, b\r\n2::M*A*S*H'
+    rows = [("1", '"Great" Cats (1998): a, b'), ("2", "M*A*S*H")]
+    for coded in ((), COLUMNS):
+        assert parse_wide(titled, coded) == (rows, [0, 1], [])
+    rows, numbers, bad = parse_wide(b"1::a\n2::b::c\n3::d\n")
+    assert (rows, numbers) == ([("1", "a"), ("3", "d")], [0, 2])
+    assert (bad[0].row, bad[0].expected) == (1, "2 fields")
+    assert bad[0].received == "3 fields in '2::b::c'"
+    with raises_value_error("'::'", "control characters"):
+        parse_wide(b"1::a\x1f\n")
 
 
 def test_a_piece_of_a_row_takes_its_neighbours_with_it():
