@@ -26,7 +26,6 @@ from keras_elastor.models.registry import (
     register_preset,
 )
 from keras_elastor.models.tokens import RankElastor, RankMixer
-from keras_elastor.utils.saving import serialize_arguments
 
 __all__ = [
     "DIN",
@@ -53,6 +52,5 @@ __all__ = [
     "make_inputs",
     "register_model",
     "register_preset",
-    "serialize_arguments",
     "xDeepFM",
 ]

@@ -22,7 +22,7 @@ from keras_elastor.models.objective import LogitModel
 from keras_elastor.models.registry import Preset, get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.plain_values import suggest
-from keras_elastor.utils.saving import deserialize, layer_name
+from keras_elastor.utils.saving import deserialize, layer_name, serialize_arguments
 from keras_elastor.utils.types import Config, Tensor
 from keras_elastor.validation.rules import check_names, feature_rule
 
@@ -96,18 +96,26 @@ class RankingModel(LogitModel):
     (`FeatureSchema.group_column`) may travel in the same dict and is dropped; any other difference
     is an error that names the feature. Its output are logits of shape `(batch, tasks)`, float32.
 
-    A subclass builds its graph in its constructor and hands it to this one.
+    A subclass builds its graph in its constructor and hands it to this one. What its constructor
+    is called with is kept, so that `get_config` and `from_config` need not be written.
 
     Args:
         schema: The schema of the inputs.
         inputs: The symbolic inputs, as `make_inputs` gives them.
         outputs: The symbolic logits.
         stages: The named intermediate tensors, in the order of computation.
-        config: The subclass's constructor arguments; layers and other objects serialized.
+        kwargs: `name` and `trainable`.
     """
 
     presets: ClassVar[dict[str, Preset]] = {}
     """The presets of a registered model, by name."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments, whichever class of the family is made."""
+        model: Self = super().__new__(cls, *args, **kwargs)
+        # Before Keras has set up a model, it takes no attribute.
+        object.__setattr__(model, "_called_with", (args, kwargs))
+        return model
 
     def __init__(
         self,
@@ -115,7 +123,6 @@ class RankingModel(LogitModel):
         inputs: Mapping[str, Any],
         outputs: Tensor,
         stages: Mapping[str, Tensor],
-        config: Config | None = None,
         **kwargs: Any,
     ) -> None:
         # Keras takes any other argument, a misspelt one, too, without a word.
@@ -128,11 +135,23 @@ class RankingModel(LogitModel):
         super().__init__(inputs=dict(inputs), outputs=outputs, **kwargs)
         self.schema = schema
         self._stages = dict(stages)
-        self._config = config
+        self._config = self._arguments()
         self._global_policy = plain_policy(keras.config.dtype_policy())
         self._policies = get_policies(self)
         # Numbers and ids reach the encoder as they are, whatever the compute dtype.
         self.autocast = False
+
+    def _arguments(self) -> Config | None:
+        """The constructor's arguments as plain values; None for a view on another model."""
+        args, kwargs = self._called_with
+        del self._called_with
+        if type(self) is RankingModel:
+            return None
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        given = {**bound.arguments, **bound.arguments.get("kwargs", {})}
+        others = ("self", "kwargs", "name", "trainable")
+        return serialize_arguments({key: given[key] for key in given if key not in others})
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Logits of a batch."""

@@ -35,7 +35,7 @@ def predict_file(
 
     Args:
         run: Folder of a run, or one that `Predictor.save` wrote.
-        input_path: CSV, perhaps packed (`.gz`, ...), or Parquet (`.parquet`). A run on prepared data
+        input_path: CSV, perhaps packed (`.gz`), or Parquet (`.parquet`). A run on prepared data
             reads the raw columns of its recipe, in its format, by its rules; labels need not be
             there. Any other run reads a column for each feature: values of the original data where
             the run has vocabularies, and ids otherwise, lists in CSV separated by spaces. Other

@@ -14,10 +14,6 @@ register = keras.saving.register_keras_serializable(package="keras_elastor")
 """Class decorator: `keras.models.load_model` finds the class after `import keras_elastor`."""
 
 
-# What a constructor's scope holds beside its arguments.
-_NO_ARGUMENTS = ("self", "kwargs", "__class__")
-
-
 def serialize(value: Any) -> Any:
     """A layer, a list of layers or None as plain values."""
     if isinstance(value, list | tuple):
@@ -27,23 +23,18 @@ def serialize(value: Any) -> Any:
     return keras.saving.serialize_keras_object(value)
 
 
-def serialize_arguments(scope: Mapping[str, Any]) -> Config:
-    """A model's constructor arguments as plain values.
-
-    Args:
-        scope: `locals()` at the first line of the constructor.
-
-    Example:
-
-    >>> ke.models.serialize_arguments({"self": None, "units": 3, "dtype": "float32"})
-    {'units': 3, 'dtype': 'float32'}
-    """
-    arguments = {name: scope[name] for name in scope if name not in _NO_ARGUMENTS}
-    dtype = arguments.pop("dtype", None)
-    return {
-        **{name: serialize(value) for name, value in arguments.items()},
-        "dtype": None if dtype is None else keras.dtype_policies.get(dtype).name,
-    }
+def serialize_arguments(arguments: Mapping[str, Any]) -> Config:
+    """Constructor arguments as plain values; a dtype policy by its name, if that says all of it."""
+    plain = {name: serialize(value) for name, value in arguments.items() if name != "dtype"}
+    dtype = arguments.get("dtype")
+    if dtype is not None:
+        policy = keras.dtype_policies.get(dtype)
+        dtype = (
+            policy.name
+            if type(policy) is keras.dtype_policies.DTypePolicy
+            else (keras.saving.serialize_keras_object(policy))
+        )
+    return {**plain, "dtype": dtype} if "dtype" in arguments else plain
 
 
 def deserialize(config: Any) -> Any:

@@ -10,7 +10,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike
 
 
@@ -69,7 +68,6 @@ class AutoInt(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         tasks = schema.num_tasks
         inputs, embeddings = encode(schema, encoder, dtype)
@@ -109,4 +107,4 @@ class AutoInt(RankingModel):
             )
             parts.append(linear(inputs))
         logits = LogitSum(dtype=dtype)(parts)
-        super().__init__(schema, inputs, logits, stages, config, **kwargs)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

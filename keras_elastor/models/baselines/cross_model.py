@@ -10,7 +10,7 @@ import keras
 from keras_elastor.layers import MLP, FeatureEncoder, LowRankCrossMixture, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, Config, RateLike
+from keras_elastor.utils.types import ActivationLike, RateLike
 
 
 class CrossModel(RankingModel):
@@ -26,7 +26,6 @@ class CrossModel(RankingModel):
         dropout: Rate after each activation.
         encoder: A `FeatureEncoder` without schema.
         dtype: Dtype policy of every layer; None is the global one.
-        config: The subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
     """
 
@@ -41,7 +40,6 @@ class CrossModel(RankingModel):
         dropout: RateLike,
         encoder: FeatureEncoder,
         dtype: Any,
-        config: Config,
         **kwargs: Any,
     ) -> None:
         def mlp(units: Sequence[int], name: str) -> MLP:
@@ -60,4 +58,4 @@ class CrossModel(RankingModel):
             deep = stages["parallel"] = mlp(parallel_units, "parallel")(first)
             crossed = keras.layers.Concatenate(dtype=dtype)([crossed, deep])
         logits = PredictionHead(schema.num_tasks, dtype=dtype, name="head")(crossed)
-        super().__init__(schema, inputs, logits, stages, config, **kwargs)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

@@ -10,7 +10,7 @@ from keras_elastor.models.baselines.cross_model import CrossModel
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import clone_layer, serialize_arguments
+from keras_elastor.utils.saving import clone_layer
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -68,7 +68,6 @@ class DCNv2(CrossModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         crossings: list[Any] = [
             CrossLayer(dtype=dtype, name=f"cross_{index}") for index in range(num_cross_layers)
@@ -85,6 +84,5 @@ class DCNv2(CrossModel):
             dropout,
             encoder,
             dtype,
-            config,
             **kwargs,
         )

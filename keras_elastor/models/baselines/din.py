@@ -11,7 +11,6 @@ from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -74,7 +73,6 @@ class DIN(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         if not any(isinstance(feature, SequenceFeature) for feature in schema.features):
             raise ValueError(
                 "DIN attends to histories, so expected a schema with at least one Sequence. "
@@ -97,4 +95,4 @@ class DIN(RankingModel):
             name="head",
         )
         stages = {"encoder": embeddings}
-        super().__init__(schema, inputs, head(embeddings), stages, config, **kwargs)
+        super().__init__(schema, inputs, head(embeddings), stages, **kwargs)

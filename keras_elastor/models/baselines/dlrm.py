@@ -13,7 +13,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template,
 from keras_elastor.models.ranking_model import RankingModel, make_inputs, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -65,7 +64,6 @@ class DLRM(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         numeric = [f.name for f in schema.features if isinstance(f, Numeric)]
         others = [name for name in schema.names if name not in numeric]
@@ -109,4 +107,4 @@ class DLRM(RankingModel):
             dtype=dtype,
             name="head",
         )
-        super().__init__(schema, inputs, head(products), stages, config, **kwargs)
+        super().__init__(schema, inputs, head(products), stages, **kwargs)

@@ -10,7 +10,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -54,7 +53,6 @@ class DNN(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         inputs, embeddings = encode(schema, encoder, dtype)
         head = PredictionHead(
@@ -67,4 +65,4 @@ class DNN(RankingModel):
             name="head",
         )
         stages = {"encoder": embeddings}
-        super().__init__(schema, inputs, head(embeddings), stages, config, **kwargs)
+        super().__init__(schema, inputs, head(embeddings), stages, **kwargs)

@@ -12,7 +12,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -75,7 +74,6 @@ class FinalMLP(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
@@ -106,7 +104,7 @@ class FinalMLP(RankingModel):
             mlp = MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
             streams[index] = stages[name] = mlp(streams[index])
         fusion = BilinearFusion(schema.num_tasks, num_heads, dtype=dtype, name="head")
-        super().__init__(schema, inputs, fusion(streams), stages, config, **kwargs)
+        super().__init__(schema, inputs, fusion(streams), stages, **kwargs)
 
 
 def _context_schema(schema: FeatureSchema, names: Sequence[str]) -> FeatureSchema:

@@ -9,7 +9,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 
 
 @register_model("fm")
@@ -46,7 +45,6 @@ class FM(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         linear = LinearTerm(
             schema,
@@ -60,4 +58,4 @@ class FM(RankingModel):
         products = FactorizationMachine(dtype=dtype, name="interaction")(embeddings)
         stages = {"encoder": embeddings, "interaction": products}
         logits = LogitSum(dtype=dtype)([linear(inputs), products])
-        super().__init__(schema, inputs, logits, stages, config, **kwargs)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

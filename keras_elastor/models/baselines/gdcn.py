@@ -10,7 +10,6 @@ from keras_elastor.models.baselines.cross_model import CrossModel
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -61,7 +60,6 @@ class GDCN(CrossModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         crossings = [
             GatedCrossLayer(dtype=dtype, name=f"cross_{index}") for index in range(num_cross_layers)
@@ -76,6 +74,5 @@ class GDCN(CrossModel):
             dropout,
             encoder,
             dtype,
-            config,
             **kwargs,
         )

@@ -9,7 +9,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, make_inputs
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 
 
 @register_model("logistic_regression")
@@ -41,7 +40,6 @@ class LogisticRegression(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder)
         linear = LinearTerm(
             schema,
@@ -53,4 +51,4 @@ class LogisticRegression(RankingModel):
         )
         inputs = make_inputs(schema)
         logits = linear(inputs)
-        super().__init__(schema, inputs, logits, {"linear": logits}, config, **kwargs)
+        super().__init__(schema, inputs, logits, {"linear": logits}, **kwargs)

@@ -12,7 +12,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike
 
 
@@ -70,7 +69,6 @@ class MaskNet(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         if bool(serial_units) == bool(parallel_units):
             raise ValueError(
@@ -113,4 +111,4 @@ class MaskNet(RankingModel):
             dtype=dtype,
             name="head",
         )
-        super().__init__(schema, inputs, head(hidden), stages, config, **kwargs)
+        super().__init__(schema, inputs, head(hidden), stages, **kwargs)

@@ -10,7 +10,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -57,7 +56,6 @@ class WideAndDeep(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         tasks = schema.num_tasks
         linear = LinearTerm(
@@ -80,4 +78,4 @@ class WideAndDeep(RankingModel):
         inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings, "linear": linear(inputs)}
         logits = LogitSum(dtype=dtype)([stages["linear"], deep(embeddings)])
-        super().__init__(schema, inputs, logits, stages, config, **kwargs)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

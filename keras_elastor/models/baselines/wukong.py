@@ -10,7 +10,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 from keras_elastor.utils.types import ActivationLike, RateLike
 
 
@@ -64,7 +63,6 @@ class Wukong(RankingModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
@@ -89,4 +87,4 @@ class Wukong(RankingModel):
             dtype=dtype,
             name="head",
         )
-        super().__init__(schema, inputs, head(tokens), stages, config, **kwargs)
+        super().__init__(schema, inputs, head(tokens), stages, **kwargs)

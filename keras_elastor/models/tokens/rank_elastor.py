@@ -17,7 +17,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 
 
 @register_model("rank_elastor")
@@ -83,7 +82,6 @@ class RankElastor(TokenModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         if tokenizer is None:
             tokenizer = SharedTokenizer(
@@ -107,7 +105,6 @@ class RankElastor(TokenModel):
             head,
             encoder,
             dtype,
-            config,
             **kwargs,
         )
 

@@ -19,7 +19,6 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.saving import serialize_arguments
 
 
 @register_model("rank_mixer")
@@ -84,7 +83,6 @@ class RankMixer(TokenModel):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        config = serialize_arguments(locals())
         encoder = encoder_template(encoder, embedding_dim)
         if tokenizer is None:
             tokens = len(schema.features) if num_tokens is None else num_tokens
@@ -104,7 +102,6 @@ class RankMixer(TokenModel):
             head,
             encoder,
             dtype,
-            config,
             **kwargs,
         )
 

@@ -9,7 +9,6 @@ from keras_elastor.layers import FeatureEncoder, MixerBlock, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
-from keras_elastor.utils.types import Config
 
 
 class TokenModel(RankingModel):
@@ -26,7 +25,6 @@ class TokenModel(RankingModel):
             2 * tokens * token_dim, one linear map.
         encoder: A `FeatureEncoder` without schema.
         dtype: Dtype policy of every layer; None leaves each layer its own.
-        config: The subclass's constructor arguments but `name` and `trainable`.
         kwargs: `name` and `trainable` of the model.
     """
 
@@ -38,7 +36,6 @@ class TokenModel(RankingModel):
         head: Any | None,
         encoder: FeatureEncoder,
         dtype: Any,
-        config: Config,
         **kwargs: Any,
     ) -> None:
         if head is None:
@@ -63,7 +60,7 @@ class TokenModel(RankingModel):
             stages[f"mixing_{index}"], tokens = part.stages(tokens)
             stages[f"ffn_{index}"] = tokens
         logits = clone_layer(head, "head", dtype)(tokens)
-        super().__init__(schema, inputs, logits, stages, config, **kwargs)
+        super().__init__(schema, inputs, logits, stages, **kwargs)
 
 
 def repeat_block(block: Any, num_blocks: int | None, default_num_blocks: int) -> list[Any]:
