@@ -17,6 +17,7 @@ from keras_elastor.data.recipe import (
     SequenceColumn,
 )
 from keras_elastor.data.split import Split
+from keras_elastor.label import LabelLike, as_labels
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
 
@@ -56,7 +57,7 @@ class EncodedTable:
 
 def from_dataframe(
     frame: Rows,
-    label: str | tuple[str, ...] = "label",
+    label: LabelLike = "label",
     group: str | None = None,
     weight: str | None = None,
     min_count: int = 1,
@@ -70,8 +71,9 @@ def from_dataframe(
     Args:
         frame: The training rows: a pandas or polars DataFrame, an Arrow table, a list of one dict
             per row, or a dict of one list per column.
-        label: Column of the label, 0 or 1; or several, one per task.
-        group: Column of whole numbers for group-wise metrics, usually the user.
+        label: Column of the label, 0 or 1; a `ke.Label` where it is of another kind; or several,
+            one per task.
+        group: Column for group-wise metrics, usually the user.
         weight: Column of sample weights.
         min_count: A category that occurs less often is out-of-vocabulary.
         recipe: How columns become features; the arguments before it are then not looked at.
@@ -109,7 +111,7 @@ def from_dataframe(
 
 def infer_recipe(
     frame: Rows,
-    label: str | tuple[str, ...] = "label",
+    label: LabelLike = "label",
     group: str | None = None,
     weight: str | None = None,
     min_count: int = 1,
@@ -123,7 +125,7 @@ def infer_recipe(
     | float | `NumericColumn` |
     | list of strings or integers | `SequenceColumn`, as long as the longest list, at most 100 |
 
-    A group that holds integers is a feature, too, as the user usually is.
+    A group is a feature, too, as the user usually is.
 
     Args:
         frame: As for `from_dataframe`.
@@ -143,11 +145,18 @@ def infer_recipe(
         ValueError: If a column has another type; the message says what to do.
     """
     frame = to_polars(frame)
-    others = {*((label,) if isinstance(label, str) else label), weight}
+    others = {*(one.name for one in as_labels(label)), weight}
     columns = [
         _infer_column(frame[name], min_count) for name in frame.columns if name not in others
     ]
-    return Recipe(tuple(columns), label=label, group=group, weight=weight)
+    is_number = group is None or group not in frame.columns or frame[group].dtype.is_integer()
+    return Recipe(
+        tuple(columns),
+        label=label,
+        group=group,
+        weight=weight,
+        group_dtype="integer" if is_number else "string",
+    )
 
 
 def _infer_column(column: Any, min_count: int) -> RecipeColumn:

@@ -8,9 +8,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from keras_elastor.data.vocabularies.vocabulary import SIDES, Vocabulary
+from keras_elastor.label import (
+    Label,
+    LabelKind,
+    LabelLike,
+    as_labels,
+    label_config,
+    label_from_config,
+    plain_label,
+)
 from keras_elastor.schema import Categorical, Feature, FeatureSchema, Numeric, Sequence
 
 DTYPES = ("string", "integer", "float")
+GROUP_DTYPES = ("integer", "string")
 
 
 def _require(condition: bool, column: str, argument: str, value: object, expected: str) -> None:
@@ -214,12 +224,16 @@ class Recipe:
 
     Args:
         columns: One per feature, in the order in which models see the fields.
-        label: Column of the label, 0 or 1; or several, one per task.
-        group: Column of whole numbers for group-wise metrics (gAUC), usually the user.
+        label: Column of the label, 0 or 1; a `ke.Label` where it is of another kind; or several,
+            one per task.
+        group: Column for group-wise metrics (gAUC), usually the user.
         weight: Column of sample weights of at least 0.
         separator: Stands between the fields of a text file; one character. Default: ",".
         file_columns: Names of the columns of text files whose first line is not a header. Default:
             the first line names them.
+        group_dtype: What the group is: "integer" (default), whole numbers of 32 bits, which are
+            kept as they are; or "string", values of any type by their text, each of which becomes
+            a number of 64 bits that is the same everywhere.
 
     Example:
 
@@ -240,17 +254,23 @@ class Recipe:
     """
 
     columns: tuple[RecipeColumn, ...]
-    label: str | tuple[str, ...] = "label"
+    label: LabelLike = "label"
     group: str | None = None
     weight: str | None = None
     separator: str = ","
     file_columns: tuple[str, ...] | None = None
+    group_dtype: str = "integer"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
-        for name in ("label", "file_columns"):
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "label", plain_label(self.label))
+        if isinstance(self.file_columns, list):
+            object.__setattr__(self, "file_columns", tuple(self.file_columns))
+        if self.group_dtype not in GROUP_DTYPES:
+            raise ValueError(
+                f"Expected `group_dtype` to be one of {', '.join(GROUP_DTYPES)}. "
+                f"Received: group_dtype={self.group_dtype!r}"
+            )
         for column in self.columns:
             if not isinstance(column, tuple(_COLUMN_TYPES.values())):
                 raise ValueError(
@@ -262,7 +282,9 @@ class Recipe:
                 "Expected `separator` to be one ASCII character. "
                 f"Received: separator={self.separator!r}"
             )
-        named = {"label": self.labels, "group": (self.group,), "weight": (self.weight,)}
+        labels = self.label if isinstance(self.label, tuple) else (self.label,)
+        label_names = tuple(one.name if isinstance(one, Label) else one for one in labels)
+        named = {"label": label_names, "group": (self.group,), "weight": (self.weight,)}
         for argument, names in named.items():
             wrong = [name for name in names if not isinstance(name, str | None)]
             if wrong:
@@ -294,7 +316,12 @@ class Recipe:
     @property
     def labels(self) -> tuple[str, ...]:
         """Columns of the labels, one per task."""
-        return tuple(self.label) if isinstance(self.label, list | tuple) else (self.label,)
+        return tuple(label.name for label in as_labels(self.label))
+
+    @property
+    def label_kinds(self) -> tuple[LabelKind, ...]:
+        """Kinds of the labels, one per task; see `ke.Label`."""
+        return tuple(label.kind for label in as_labels(self.label))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -337,6 +364,7 @@ class Recipe:
         config["columns"] = [
             {"type": type(column).__name__, **dataclasses.asdict(column)} for column in self.columns
         ]
+        config["label"] = label_config(self.label)
         for name, value in config.items():
             config[name] = list(value) if isinstance(value, tuple) else value
         return config
@@ -364,7 +392,8 @@ class Recipe:
             except TypeError as error:
                 raise ValueError(f"Column {dict(values)}: {error}") from error
         try:
-            return cls(**{**config, "columns": tuple(columns)})
+            label = label_from_config(config.get("label", "label"))
+            return cls(**{**config, "columns": tuple(columns), "label": label})
         except TypeError as error:
             raise ValueError(f"Recipe: {error}") from error
 

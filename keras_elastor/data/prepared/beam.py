@@ -191,7 +191,7 @@ def _encode(
     name, names, segment = named
     encoder = _encoder(folder, recipe)
     rows = _right_rows(segment, recipe, names)
-    layout = BlockLayout(encoder.schema, recipe.weight is not None)
+    layout = BlockLayout.of(encoder.schema, recipe)
     matrices = layout.pack(encoder.encode(rows), rows.labels, rows.weight)
     for number, block in enumerate(split_into_blocks(matrices)):
         yield f"{name}-{number}", block

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
@@ -49,13 +51,13 @@ class Shard:
     Args:
         rows: Number of rows.
         num_bytes: Its size.
-        positives: Rows whose label is 1, for each task.
+        positives: Sum of the labels for each task: of binary ones, the rows whose label is 1.
         rejected: Rows of the source that were left out.
     """
 
     rows: int
     num_bytes: int
-    positives: tuple[int, ...]
+    positives: tuple[int | float, ...]
     rejected: int = 0
 
 
@@ -83,7 +85,7 @@ class SplitManifest:
 
     @property
     def label_rates(self) -> tuple[float, ...]:
-        """Share of the rows whose label is 1, for each task."""
+        """Mean of the labels for each task: of binary ones, the share of rows with a 1."""
         totals = zip(*(shard.positives for shard in self.shards), strict=True)
         return tuple(sum(total) / max(self.rows, 1) for total in totals)
 
@@ -111,7 +113,7 @@ class Manifest:
     @property
     def layout(self) -> BlockLayout:
         """Where each column lies in a block."""
-        return BlockLayout(self.schema, has_weight=self.recipe.weight is not None)
+        return BlockLayout.of(self.schema, self.recipe)
 
     def get_config(self) -> dict[str, Any]:
         """Plain values, with what follows from them for people to read."""
@@ -197,6 +199,11 @@ def _split_from_config(config: dict[str, Any]) -> SplitManifest:
 def shard_from_config(config: dict[str, Any]) -> Shard:
     """A shard of the plain values of its fields."""
     return Shard(**{**config, "positives": tuple(config["positives"])})
+
+
+def plain_sums(sums: np.ndarray) -> tuple[int | float, ...]:
+    """Sums of labels as plain numbers, whole ones as integers."""
+    return tuple(int(total) if total.is_integer() else total for total in sums.tolist())
 
 
 def hash_file(path: Path) -> str:

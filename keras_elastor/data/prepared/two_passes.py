@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from keras_elastor.data.prepared.blocks import (
     BlockLayout,
     shard_name,
@@ -26,6 +28,7 @@ from keras_elastor.data.prepared.manifest import (
     Source,
     SplitManifest,
     load_encoder,
+    plain_sums,
     save_vocabularies,
     shard_from_config,
     versions,
@@ -291,12 +294,12 @@ class Preparation:
     def _write_shard(self, split: str, encoder: Encoder, number: int) -> tuple[int, Place, Shard]:
         part = self._part(split, number)
         rows, place = load_rows(part)
-        layout = BlockLayout(encoder.schema, self._recipe.weight is not None)
+        layout = BlockLayout.of(encoder.schema, self._recipe)
         path = part.with_suffix(".tfrecord")
         partial = part.with_suffix(".partial")
         size = write_blocks(partial, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
         partial.replace(path)
-        positives = tuple(int(count) for count in rows.labels.sum(axis=0))
+        positives = plain_sums(rows.labels.sum(axis=0, dtype=np.float64))
         shard = Shard(len(rows), size, positives, place.rejected)
         write_atomically(path.with_suffix(".json"), json.dumps(dataclasses.asdict(shard)))
         # What is written is not needed twice on the disk.

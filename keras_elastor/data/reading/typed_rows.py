@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_elastor.data.reading.canonical_text import canonical_text, first_inexact
 from keras_elastor.data.reading.raw_column import RawColumn
+from keras_elastor.data.reading.stable_hash import stable_hash
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.recipe import (
     CategoricalColumn,
@@ -18,6 +19,7 @@ from keras_elastor.data.recipe import (
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.label import Label, as_labels
 from keras_elastor.utils.optional import import_optional
 
 Table: TypeAlias = Any
@@ -28,6 +30,16 @@ Series: TypeAlias = Any
 _INT32 = 2**31
 _EXPECTED = {"string": "text", "integer": "a whole number", "float": "a finite number"}
 
+_LABELS: dict[str, tuple[Callable[[Series], Series], str]] = {
+    "binary": (lambda values: (values == 0) | (values == 1), "a label of 0 or 1"),
+    "soft": (lambda values: values.is_between(0, 1), "a soft label in [0, 1]"),
+    "regression": (lambda values: values.is_finite(), "a finite number as label"),
+    "count": (
+        lambda values: (values >= 0) & (values.floor() == values),
+        "a count, a whole number of at least 0, as label",
+    ),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class TypedRows:
@@ -37,8 +49,8 @@ class TypedRows:
         features: An Arrow table of one column per column of the recipe: dictionaries of int64 or
             strings (categorical), lists of these (sequence), float32 (numeric). Only the
             dictionaries hold nulls.
-        labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
-        group: `(rows,)` int32, None without a group.
+        labels: `(rows, tasks)` float32; `(rows, 0)` where labels were not asked for.
+        group: `(rows,)` int32, or int64 where it is a hash of a text; None without a group.
         weight: `(rows,)` float32, None without weights.
     """
 
@@ -70,10 +82,10 @@ def type_rows(
     features = pa.table({column.name: checks.column(column) for column in recipe.columns})
     labels, group, weight = [np.empty((len(table), 0), np.float32)], None, None
     if with_label:
-        labels = [checks.label(name)[:, None] for name in recipe.labels]
+        labels = [checks.label(label)[:, None] for label in as_labels(recipe.label)]
         weight = checks.weight(recipe.weight) if recipe.weight is not None else None
     if recipe.group is not None and recipe.group in table.column_names:
-        group = checks.group(recipe.group)
+        group = checks.group(recipe.group, recipe.group_dtype)
     rows = TypedRows(features, np.concatenate(labels, axis=1), group, weight)
     kept = np.flatnonzero(~checks.bad)
     if checks.problems:
@@ -101,16 +113,20 @@ class _Checks:
             return self._numeric(column)
         return self._categorical(column)
 
-    def label(self, name: str) -> np.ndarray:
-        return self._numbers(
-            name, lambda values: (values == 0) | (values == 1), "a label of 0 or 1"
-        )
+    def label(self, label: Label) -> np.ndarray:
+        is_right, expected = _LABELS[label.kind]
+        return self._numbers(label.name, is_right, expected)
 
     def weight(self, name: str) -> np.ndarray:
         return self._numbers(name, lambda values: values >= 0, "a finite weight of at least 0")
 
-    def group(self, name: str) -> np.ndarray:
-        expected = "a group as a whole number of 32 bits; number the groups"
+    def group(self, name: str, dtype: str) -> np.ndarray:
+        if dtype == "string":
+            raw = self._raw(name, as_codes=True)
+            texts, bad = canonical_text(raw.values)
+            self._report(bad | texts.is_null(), raw, "a group")
+            return raw.rows(stable_hash(texts).view(np.int64))
+        expected = 'a group as a whole number of 32 bits; group_dtype="string" takes any group'
         raw = self._raw(name)
         numbers, bad = _parse(raw.values, "integer")
         bad |= numbers.is_null() | ~numbers.is_between(-_INT32, _INT32 - 1)
