@@ -5,15 +5,24 @@ from keras_elastor.data.prepared.load import load
 from keras_elastor.data.prepared.manifest import Manifest
 from keras_elastor.data.prepared.prepare import prepare
 from keras_elastor.data.preprocessor import Preprocessor
-from keras_elastor.data.recipe import CategoricalColumn, NumericColumn, Recipe, SequenceColumn
+from keras_elastor.data.recipe import (
+    CategoricalColumn,
+    CrossedColumn,
+    NumericColumn,
+    Recipe,
+    SequenceColumn,
+)
 from keras_elastor.data.split import Split
 from keras_elastor.data.synthetic.synthetic import SyntheticImpressions, synthetic
+from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.validation.validation import guard, validate
 
 __all__ = [
     "CategoricalColumn",
+    "CrossedColumn",
     "EncodedTable",
+    "HashBuckets",
     "Manifest",
     "NumericColumn",
     "Preprocessor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -27,9 +28,11 @@ from keras_elastor.data.recipe import (
     Recipe,
     RecipeColumn,
     SequenceColumn,
+    sources_of,
 )
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter, distinct_values
+from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary, pad_lists
 from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric
 from keras_elastor.utils.folders import atomic_folder
@@ -158,9 +161,10 @@ class Preprocessor:
     def sources(self) -> tuple[str, ...]:
         """The columns that rows without labels must have, each once."""
         names = [
-            name if column is None else column.source_name for name, column in self._columns.items()
+            (name,) if column is None else sources_of(column)
+            for name, column in self._columns.items()
         ]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(itertools.chain(*names)))
 
     def features(self, rows: Rows) -> dict[str, np.ndarray]:
         """Encode rows without labels, for `model.predict`.
@@ -216,7 +220,7 @@ class Preprocessor:
         bad: list[BadRow] = []
         if self._reading is not None:
             recipe = dataclasses.replace(self._reading, group=None, weight=None)
-            names = list(dict.fromkeys(column.source_name for column in recipe.columns))
+            names = list(dict.fromkeys(itertools.chain(*map(sources_of, recipe.columns))))
             rows, kept, bad = type_rows(frame.select(names).to_arrow(), recipe, with_label=False)
             arrays, wrong = self._encode(rows, frame, kept)
             bad += wrong
@@ -328,7 +332,9 @@ def _column(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> RecipeC
     if isinstance(feature, Numeric):
         return NumericColumn(feature.name, fill=None)
     vocabulary = vocabularies.get(feature.table_name)
-    is_text = vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
+    is_text = isinstance(vocabulary, HashBuckets) or (
+        vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
+    )
     dtype = "string" if is_text else "integer"
     if isinstance(feature, schema_features.Sequence):
         return SequenceColumn(

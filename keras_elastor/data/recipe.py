@@ -7,6 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from keras_elastor.data.column_checks import check_vocabulary, is_count, is_text, require
+from keras_elastor.data.crossed_column import CrossedColumn
+from keras_elastor.data.numeric_column import NumericColumn
 from keras_elastor.data.vocabularies.vocabulary import SIDES, Vocabulary
 from keras_elastor.label import (
     Label,
@@ -23,33 +26,9 @@ DTYPES = ("string", "integer", "float")
 GROUP_DTYPES = ("integer", "string")
 
 
-def _require(condition: bool, column: str, argument: str, value: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(
-            f"Column '{column}': expected `{argument}` to be {expected}. "
-            f"Received: {argument}={value!r} (of type {type(value).__name__})"
-        )
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _check_common(column: RecipeColumn) -> None:
-    _require(_is_text(column.name), str(column.name), "name", column.name, "a non-empty string")
-    for argument in ("source", "expression", "table"):
-        value = getattr(column, argument, None)
-        _require(value is None or _is_text(value), column.name, argument, value, "None or a string")
-
-
 def _check_vocabulary_options(column: CategoricalColumn | SequenceColumn) -> None:
-    _check_common(column)
-    _require(column.dtype in DTYPES, column.name, "dtype", column.dtype, f"one of {DTYPES}")
-    _require(_is_count(column.min_count), column.name, "min_count", column.min_count, "at least 1")
+    check_vocabulary(column)
+    require(column.dtype in DTYPES, column.name, "dtype", column.dtype, f"one of {DTYPES}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +51,9 @@ class CategoricalColumn:
         source: Column of the file. Default: `name`.
         table: Name of the embedding table. Columns that name one table share ids and rows; the
             vocabulary begins with the values of the first of them. Default: `name`.
+        hash_buckets: Number of ids that the values share by a hash of their text, without a
+            vocabulary; see `ke.data.HashBuckets`. For values that are too many to count, or new
+            every day. All columns of a table have the same number. Default: None, a vocabulary.
 
     Example:
 
@@ -90,11 +72,12 @@ class CategoricalColumn:
     source: str | None = None
     table: str | None = None
     fill_is_known: bool = False
+    hash_buckets: int | None = None
 
     def __post_init__(self) -> None:
         _check_vocabulary_options(self)
         kinds = (str,) if self.dtype == "string" else (int, float)
-        _require(
+        require(
             self.fill is None or isinstance(self.fill, kinds),
             self.name,
             "fill",
@@ -102,7 +85,7 @@ class CategoricalColumn:
             f"None or a value of dtype {self.dtype}",
         )
         allowed = (False,) if self.fill is None else (False, True)
-        _require(
+        require(
             self.fill_is_known in allowed,
             self.name,
             "fill_is_known",
@@ -137,6 +120,7 @@ class SequenceColumn:
             first ones. FuxiCTR's `padding` sets both sides.
         source: Column of the file. Default: `name`.
         table: As for `CategoricalColumn`; a history of items usually names the item's table.
+        hash_buckets: As for `CategoricalColumn`.
 
     Example:
 
@@ -156,16 +140,17 @@ class SequenceColumn:
     truncation: str = "pre"
     source: str | None = None
     table: str | None = None
+    hash_buckets: int | None = None
 
     def __post_init__(self) -> None:
         _check_vocabulary_options(self)
-        _require(_is_count(self.max_length), self.name, "max_length", self.max_length, "at least 1")
-        _require(
-            _is_text(self.separator), self.name, "separator", self.separator, "a non-empty string"
+        require(is_count(self.max_length), self.name, "max_length", self.max_length, "at least 1")
+        require(
+            is_text(self.separator), self.name, "separator", self.separator, "a non-empty string"
         )
         for argument in ("padding", "truncation"):
             value = getattr(self, argument)
-            _require(value in SIDES, self.name, argument, value, f"one of {SIDES}")
+            require(value in SIDES, self.name, argument, value, f"one of {SIDES}")
 
     @property
     def source_name(self) -> str:
@@ -178,44 +163,16 @@ class SequenceColumn:
         return self.table or self.name
 
 
-@dataclasses.dataclass(frozen=True)
-class NumericColumn:
-    """A column of numbers that becomes a `ke.Numeric` feature, float32.
-
-    Args:
-        name: Name of the feature.
-        fill: Takes the place of an empty field, before the expression. None: an empty field is an
-            error. Default: 0, as in FuxiCTR.
-        expression: SQL over the source column, as polars reads it, such as `"LN(1 + price)"`.
-        source: Column of the file. Default: `name`.
-
-    Example:
-
-    >>> ke.data.NumericColumn("log_price", source="price", expression="LN(1 + price)").source_name
-    'price'
-
-    Raises:
-        ValueError: If an argument is of another kind; the message names the column.
-    """
-
-    name: str
-    fill: float | None = 0.0
-    expression: str | None = None
-    source: str | None = None
-
-    def __post_init__(self) -> None:
-        _check_common(self)
-        is_number = isinstance(self.fill, int | float) and not isinstance(self.fill, bool)
-        _require(self.fill is None or is_number, self.name, "fill", self.fill, "None or a number")
-
-    @property
-    def source_name(self) -> str:
-        """Column of the file."""
-        return self.source or self.name
+IdColumn: TypeAlias = CategoricalColumn | SequenceColumn | CrossedColumn
+RecipeColumn: TypeAlias = IdColumn | NumericColumn
+_COLUMN_TYPES: dict[str, Any] = {
+    cls.__name__: cls for cls in (CategoricalColumn, SequenceColumn, CrossedColumn, NumericColumn)
+}
 
 
-RecipeColumn: TypeAlias = CategoricalColumn | SequenceColumn | NumericColumn
-_COLUMN_TYPES = {cls.__name__: cls for cls in (CategoricalColumn, SequenceColumn, NumericColumn)}
+def sources_of(column: RecipeColumn) -> tuple[str, ...]:
+    """The columns of the file that a column reads."""
+    return column.columns if isinstance(column, CrossedColumn) else (column.source_name,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,12 +252,24 @@ class Recipe:
         # The schema refuses doubled names, and a feature of the label's name.
         self.schema({table: Vocabulary(()) for table in self.tables})
         self._check_sources()
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        for table, columns in self.tables.items():
+            for column in columns:
+                if column.hash_buckets != columns[0].hash_buckets:
+                    raise ValueError(
+                        f"Column '{column.name}' shares table '{table}' with column "
+                        f"'{columns[0].name}': expected hash_buckets={columns[0].hash_buckets}. "
+                        f"Received: hash_buckets={column.hash_buckets}"
+                    )
 
     def _check_sources(self) -> None:
         for column in self.columns:
-            if column.source_name in (*self.labels, self.weight):
+            answers = [name for name in sources_of(column) if name in (*self.labels, self.weight)]
+            if answers:
                 raise ValueError(
-                    f"Column '{column.name}' reads '{column.source_name}', which is the label or "
+                    f"Column '{column.name}' reads '{answers[0]}', which is the label or "
                     "the weight: the model would see the answer. Drop the column"
                 )
         names = self.file_columns
@@ -326,18 +295,24 @@ class Recipe:
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns that a file must have, each once."""
-        names = [*self.labels, *(column.source_name for column in self.columns)]
+        names = [*self.labels, *(name for column in self.columns for name in sources_of(column))]
         names += [name for name in (self.group, self.weight) if name is not None]
         return tuple(dict.fromkeys(names))
 
     @property
-    def tables(self) -> dict[str, list[CategoricalColumn | SequenceColumn]]:
+    def tables(self) -> dict[str, list[IdColumn]]:
         """The columns of each embedding table, in order."""
-        tables: dict[str, list[CategoricalColumn | SequenceColumn]] = {}
+        tables: dict[str, list[IdColumn]] = {}
         for column in self.columns:
             if not isinstance(column, NumericColumn):
                 tables.setdefault(column.table_name, []).append(column)
         return tables
+
+    @property
+    def counted(self) -> list[IdColumn]:
+        """The columns whose values are counted for a vocabulary, table by table."""
+        columns = [column for columns in self.tables.values() for column in columns]
+        return [column for column in columns if column.hash_buckets is None]
 
     def schema(self, vocabularies: Mapping[str, Vocabulary]) -> FeatureSchema:
         """The schema of the features.
@@ -362,7 +337,14 @@ class Recipe:
         """Plain values from which `from_config` makes an equal recipe."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         config["columns"] = [
-            {"type": type(column).__name__, **dataclasses.asdict(column)} for column in self.columns
+            {
+                "type": type(column).__name__,
+                **{
+                    name: list(value) if isinstance(value, tuple) else value
+                    for name, value in dataclasses.asdict(column).items()
+                },
+            }
+            for column in self.columns
         ]
         config["label"] = label_config(self.label)
         for name, value in config.items():

@@ -13,7 +13,7 @@ from keras_elastor.data.prepared.manifest import write_atomically
 from keras_elastor.data.preprocessor import Preprocessor, raise_bad_row
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
 from keras_elastor.label import LabelKind
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.run_folder import describe_versions
@@ -210,7 +210,7 @@ class Predictor:
         vocabularies = {}
         if (run / "vocabularies.json").exists():
             configs = read_file(run / "vocabularies.json")
-            vocabularies = {table: Vocabulary.from_config(c) for table, c in configs.items()}
+            vocabularies = {table: vocabulary_from_config(c) for table, c in configs.items()}
         if (run / "recipe.json").exists():
             recipe = Recipe.from_config(read_file(run / "recipe.json"))
             return cls(model, Preprocessor(recipe, vocabularies))

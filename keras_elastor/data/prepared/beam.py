@@ -88,8 +88,8 @@ class ClusterPreparation:
                 | "Hash" >> beam.MapTuple(self._write_source)
             )
         counter = VocabularyCounter(self.recipe)
-        for columns in self.recipe.tables.values():
-            counter.add({column.name: self._read_counts(column.name) for column in columns})
+        for column in self.recipe.counted:
+            counter.add({column.name: self._read_counts(column.name)})
         vocabularies = extend_by_known_values(counter.vocabularies(), known_values)
         encoder = Encoder(self.recipe, vocabularies)
         save_vocabularies(self.folder, encoder.vocabularies)

@@ -19,6 +19,7 @@ from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder
+from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.version import __version__
@@ -254,9 +255,16 @@ def load_vocabularies(
         tables: Names of the tables, in the order in which they were saved.
     """
     return {
-        table: Vocabulary.load(storage.join(folder, VOCABULARIES, _file_name(number, table)))
+        table: _load_vocabulary(storage.join(folder, VOCABULARIES, _file_name(number, table)))
         for number, table in enumerate(tables)
     }
+
+
+def _load_vocabulary(path: str) -> Vocabulary:
+    try:
+        return vocabulary_from_config(json.loads(storage.read_bytes(path)))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -> Encoder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from keras_elastor.data.reading.stable_hash import stable_hash
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.recipe import (
     CategoricalColumn,
+    CrossedColumn,
     NumericColumn,
     Recipe,
     RecipeColumn,
@@ -111,6 +112,8 @@ class _Checks:
             return self._sequence(column)
         if isinstance(column, NumericColumn):
             return self._numeric(column)
+        if isinstance(column, CrossedColumn):
+            return self._crossed(column)
         return self._categorical(column)
 
     def label(self, label: Label) -> np.ndarray:
@@ -174,6 +177,31 @@ class _Checks:
         if column.fill is not None and not column.fill_is_known:
             values = values.set((values == column.fill).fill_null(False), None)
         return raw.dictionary(values)
+
+    def _crossed(self, column: CrossedColumn) -> Array:
+        """The texts of combinations, made once for each that occurs."""
+        pl = import_optional("polars", extra="data")
+        texts, codes = [], []
+        for name, dtype in zip(column.columns, column.dtypes, strict=True):
+            raw = self._raw(name, as_codes=True)
+            values, bad = _parse(raw.values, dtype)
+            if bad.any():
+                self._report(bad, raw, _expected(dtype, raw.values.filter(bad)))
+            text = values.cast(pl.String)
+            texts.append(text if column.fill is None else text.fill_null(column.fill))
+            codes.append(raw.rows(np.arange(len(text))))
+        _, first, places = np.unique(
+            combined_codes(codes, [len(text) for text in texts]),
+            return_index=True,
+            return_inverse=True,
+        )
+        parts = {
+            name: text.gather(code[first])
+            for name, text, code in zip(column.columns, texts, codes, strict=True)
+        }
+        escaped = [pl.col(name).str.replace_all(r"([\\|])", r"\${1}") for name in parts]
+        joined = pl.DataFrame(parts).select(pl.concat_str(escaped, separator="|")).to_series()
+        return RawColumn(column.name, joined.to_arrow(), places).dictionary(joined)
 
     def _sequence(self, column: SequenceColumn) -> Array:
         pa = import_optional("pyarrow", extra="data")
@@ -263,6 +291,23 @@ class _Checks:
         for row in map(int, np.flatnonzero(bad & ~self.bad)):
             self.problems.append(BadRow(row, raw.name, expected, raw.show(row)))
         self.bad |= bad
+
+
+def combined_codes(codes: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+    """One number per row for the combination of its codes, equal where all codes are.
+
+    Args:
+        codes: `(rows,)` of each column, below its size.
+        sizes: Of each column.
+    """
+    combined = np.zeros(len(codes[0]), np.int64)
+    count = 1
+    for code, size in zip(codes, sizes, strict=True):
+        if count * max(size, 1) >= 2**62:
+            _, combined = np.unique(combined, return_inverse=True)
+            count = int(combined.max(initial=0)) + 1
+        combined, count = combined * size + code, count * max(size, 1)
+    return combined
 
 
 def parse_expression(expression: str, column: CategoricalColumn | NumericColumn) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -14,12 +14,13 @@ import numpy as np
 from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import (
-    CategoricalColumn,
+    IdColumn,
     NumericColumn,
     Recipe,
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
@@ -88,17 +89,14 @@ class VocabularyCounter:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._counts: dict[str, list[DataFrame]] = {
-            column.name: [] for columns in recipe.tables.values() for column in columns
-        }
+        self._counts: dict[str, list[DataFrame]] = {column.name: [] for column in recipe.counted}
 
     @staticmethod
     def count(rows: TypedRows, recipe: Recipe) -> dict[str, DataFrame]:
         """How often each value of each column occurs in some rows."""
         return {
             column.name: _count(rows.features[column.name].combine_chunks())
-            for columns in recipe.tables.values()
-            for column in columns
+            for column in recipe.counted
         }
 
     def add(self, counts: Mapping[str, DataFrame]) -> None:
@@ -115,7 +113,9 @@ class VocabularyCounter:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(tables, pool.map(self._vocabulary, tables.values()), strict=True))
 
-    def _vocabulary(self, columns: Iterable[CategoricalColumn | SequenceColumn]) -> Vocabulary:
+    def _vocabulary(self, columns: Sequence[IdColumn]) -> Vocabulary:
+        if columns[0].hash_buckets is not None:
+            return HashBuckets(columns[0].hash_buckets)
         vocabulary = Vocabulary(())
         for column in columns:
             counts = _add_up(self._counts[column.name])
