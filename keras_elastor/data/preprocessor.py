@@ -12,7 +12,6 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
-from keras_elastor import schema as schema_features
 from keras_elastor.data.prepared.manifest import (
     load_encoder,
     load_vocabularies,
@@ -23,20 +22,17 @@ from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.recipe import (
-    CategoricalColumn,
     NumericColumn,
     Recipe,
     RecipeColumn,
-    SequenceColumn,
     sources_of,
 )
+from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
-from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter, distinct_values
-from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
-from keras_elastor.data.vocabularies.vocabulary import Vocabulary, pad_lists
-from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric
+from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.schema import Embedding, FeatureSchema, Numeric
 from keras_elastor.utils.folders import atomic_folder
-from keras_elastor.utils.optional import import_optional
 from keras_elastor.version import __version__
 
 DataFrame: TypeAlias = Any
@@ -44,8 +40,6 @@ Series: TypeAlias = Any
 
 _FILE = "preprocessor.json"
 _FORMAT = 1
-# Recipes must name a label; the columns of a schema are read without one.
-_NO_LABEL = "/label"
 
 
 class Preprocessor:
@@ -99,7 +93,7 @@ class Preprocessor:
         self.vocabularies = dict(vocabularies)
         self._columns = dict(zip(schema.names, columns, strict=True))
         given = tuple(column for column in columns if column is not None)
-        self._reading = recipe or (Recipe(given, _NO_LABEL) if given else None)
+        self._reading = recipe or (Recipe(given, NO_LABEL) if given else None)
         known = tuple(
             column
             for column in given
@@ -124,7 +118,7 @@ class Preprocessor:
         """
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
-        columns = [_column(feature, vocabularies) for feature in schema.features]
+        columns = [column_of(feature, vocabularies) for feature in schema.features]
         self._set(None, vocabularies, schema, columns)
         return self
 
@@ -156,6 +150,44 @@ class Preprocessor:
         counter.add(VocabularyCounter.count(typed, recipe))
         self = cls(recipe, counter.vocabularies())
         return self, self._split(typed)
+
+    def extend(self, rows: Rows) -> Preprocessor:
+        """A preprocessor that also knows the values of further rows, such as those of a new day.
+
+        Every known value keeps its id; new ones that occur often enough follow, as
+        `ke.data.Vocabulary.extend` says; hash buckets stay. `ke.models.grow` makes a trained model
+        fit.
+
+        Args:
+            rows: Raw rows; labels need not be there.
+
+        Example:
+
+        >>> recipe = ke.data.Recipe([ke.data.CategoricalColumn("item")], label="click")
+        >>> preprocessor = ke.data.Preprocessor(recipe, {"item": ke.data.Vocabulary(("a", "b"))})
+        >>> preprocessor.extend({"item": ["c", "a", "c"]}).vocabularies["item"].values
+        ('a', 'b', 'c')
+
+        Raises:
+            ValueError: As for `features`; or there is no recipe, by which values are counted.
+        """
+        if self.recipe is None:
+            raise ValueError(
+                "Expected a preprocessor with a recipe, by which values are counted. This one was "
+                "made of a schema"
+            )
+        recipe = dataclasses.replace(self.recipe, group=None, weight=None)
+        frame = _select(to_polars(rows), self.sources)
+        typed, _, bad = type_rows(frame.to_arrow(), recipe, with_label=False)
+        if bad:
+            raise_bad_row(bad[0], count=len(bad))
+        vocabularies = dict(self.vocabularies)
+        counts = VocabularyCounter.count(typed, recipe)
+        for column in recipe.counted:
+            vocabularies[column.table_name] = vocabularies[column.table_name].extend_by_counts(
+                counts[column.name], min_count=column.min_count
+            )
+        return Preprocessor(self.recipe, vocabularies)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -226,7 +258,7 @@ class Preprocessor:
             bad += wrong
         for feature in self.schema.features:
             if isinstance(feature, Embedding):
-                arrays[feature.name], wrong = _encode_vectors(feature, frame[feature.name])
+                arrays[feature.name], wrong = encode_vectors(feature, frame[feature.name])
                 bad += wrong
         arrays = {name: arrays[name] for name in self.schema.names}
         return arrays, sorted(bad, key=lambda problem: problem.row)
@@ -245,7 +277,7 @@ class Preprocessor:
             if feature.name in arrays or isinstance(feature, Embedding | Numeric):
                 continue
             values, raw = rows.features[feature.name], frame[feature.name]
-            arrays[feature.name], wrong = _encode_ids(feature, values, raw, kept)
+            arrays[feature.name], wrong = encode_ids(feature, values, raw, kept)
             bad += wrong
         return arrays, bad
 
@@ -323,67 +355,3 @@ def _select(frame: DataFrame, needed: Sequence[str]) -> DataFrame:
             f"has: {', '.join(frame.columns)}"
         )
     return frame.select(needed)
-
-
-def _column(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> RecipeColumn | None:
-    """How a feature is read where no recipe says it; None for a vector, which recipes have not."""
-    if isinstance(feature, Embedding):
-        return None
-    if isinstance(feature, Numeric):
-        return NumericColumn(feature.name, fill=None)
-    vocabulary = vocabularies.get(feature.table_name)
-    is_text = isinstance(vocabulary, HashBuckets) or (
-        vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
-    )
-    dtype = "string" if is_text else "integer"
-    if isinstance(feature, schema_features.Sequence):
-        return SequenceColumn(
-            feature.name, feature.max_length, dtype, separator=" ", table=feature.table
-        )
-    return CategoricalColumn(feature.name, dtype, table=feature.table)
-
-
-def _encode_vectors(feature: Embedding, raw: Series) -> tuple[np.ndarray, list[BadRow]]:
-    pl = import_optional("polars", extra="data")
-    lists = raw.str.split(" ") if raw.dtype == pl.String else raw
-    if isinstance(lists.dtype, pl.Array):
-        lists = lists.arr.to_list()
-    if not isinstance(lists.dtype, pl.List):
-        return np.empty(0), _bad_rows(np.arange(len(raw)), raw, f"a list of {feature.dim} numbers")
-    wrong = (lists.list.len() != feature.dim).fill_null(True)
-    if wrong.any():
-        return np.empty(0), _bad_rows(np.flatnonzero(wrong), raw, f"{feature.dim} numbers")
-    frame = lists.explode().alias(feature.name).to_frame()
-    recipe = Recipe((NumericColumn(feature.name, fill=None),), _NO_LABEL)
-    rows, _, bad = type_rows(frame.to_arrow(), recipe, with_label=False)
-    if bad:
-        places = np.unique([problem.row // feature.dim for problem in bad])
-        return np.empty(0), _bad_rows(places, raw, f"{feature.dim} finite numbers")
-    return rows.features[feature.name].to_numpy().reshape(-1, feature.dim), []
-
-
-def _encode_ids(
-    feature: Categorical | schema_features.Sequence, values: Any, raw: Series, kept: np.ndarray
-) -> tuple[np.ndarray, list[BadRow]]:
-    """Ids as they are, lists padded with 0 behind; of the rows `kept` of the raw column."""
-    size = feature.vocabulary_size
-    rows = values.combine_chunks()
-    distinct, codes = distinct_values(rows)
-    numbers = distinct.fill_null(-1).to_numpy()
-    is_id = (numbers >= 0) & (numbers < size)
-    ids = np.where(is_id, numbers, -1).astype(np.int32)[codes]
-    if isinstance(feature, schema_features.Sequence):
-        lengths = rows.value_lengths().to_numpy()
-        ids = pad_lists(ids, lengths, feature.max_length, "post", "pre")
-    wrong = ids.reshape(len(rows), -1).min(axis=1, initial=0) < 0
-    return ids, _bad_rows(kept[wrong], raw, f"an id from 0 to {size - 1}")
-
-
-def _bad_rows(places: np.ndarray, raw: Series, expected: str) -> list[BadRow]:
-    problems = []
-    for row in places.tolist():
-        value = raw[row]
-        shown = value.to_list() if hasattr(value, "to_list") else value
-        received = "an empty field" if shown is None or shown == "" else repr(shown)
-        problems.append(BadRow(row, raw.name, expected, received))
-    return problems

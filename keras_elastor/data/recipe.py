@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -21,6 +22,17 @@ from keras_elastor.label import (
     plain_label,
 )
 from keras_elastor.schema import Categorical, Feature, FeatureSchema, Numeric, Sequence
+
+__all__ = [
+    "CategoricalColumn",
+    "CrossedColumn",
+    "IdColumn",
+    "NumericColumn",
+    "Recipe",
+    "RecipeColumn",
+    "SequenceColumn",
+    "sources_of",
+]
 
 DTYPES = ("string", "integer", "float")
 GROUP_DTYPES = ("integer", "string")
@@ -311,7 +323,7 @@ class Recipe:
     @property
     def counted(self) -> list[IdColumn]:
         """The columns whose values are counted for a vocabulary, table by table."""
-        columns = [column for columns in self.tables.values() for column in columns]
+        columns = itertools.chain(*self.tables.values())
         return [column for column in columns if column.hash_buckets is None]
 
     def schema(self, vocabularies: Mapping[str, Vocabulary]) -> FeatureSchema:
@@ -337,19 +349,11 @@ class Recipe:
         """Plain values from which `from_config` makes an equal recipe."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         config["columns"] = [
-            {
-                "type": type(column).__name__,
-                **{
-                    name: list(value) if isinstance(value, tuple) else value
-                    for name, value in dataclasses.asdict(column).items()
-                },
-            }
+            {"type": type(column).__name__, **_plain_lists(dataclasses.asdict(column))}
             for column in self.columns
         ]
         config["label"] = label_config(self.label)
-        for name, value in config.items():
-            config[name] = list(value) if isinstance(value, tuple) else value
-        return config
+        return _plain_lists(config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Recipe:
@@ -391,3 +395,8 @@ class Recipe:
             ValueError: If the text is not JSON or not a recipe.
         """
         return cls.from_config(json.loads(text))
+
+
+def _plain_lists(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as JSON gives it back."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}
