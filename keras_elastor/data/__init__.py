@@ -9,6 +9,7 @@ from keras_elastor.data.recipe import (
     CategoricalColumn,
     CrossedColumn,
     NumericColumn,
+    PretrainedColumn,
     Recipe,
     SequenceColumn,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Manifest",
     "NumericColumn",
     "Preprocessor",
+    "PretrainedColumn",
     "Recipe",
     "SequenceColumn",
     "Split",

@@ -14,7 +14,9 @@ import numpy as np
 
 from keras_elastor.data.prepared.manifest import (
     load_encoder,
+    load_vectors,
     load_vocabularies,
+    save_vectors,
     save_vocabularies,
     write_atomically,
 )
@@ -23,6 +25,7 @@ from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.recipe import (
     NumericColumn,
+    PretrainedColumn,
     Recipe,
     RecipeColumn,
     sources_of,
@@ -30,6 +33,7 @@ from keras_elastor.data.recipe import (
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
+from keras_elastor.data.vocabularies.vector_table import VectorTable, vectors_of
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric
 from keras_elastor.utils.folders import atomic_folder
@@ -53,6 +57,8 @@ class Preprocessor:
     Args:
         recipe: How columns become features.
         vocabularies: The vocabulary of each embedding table of the recipe.
+        vectors: Those of pretrained columns, as another preprocessor has them. Default: those of
+            the files that the recipe names.
 
     Example:
 
@@ -72,13 +78,19 @@ class Preprocessor:
         ValueError: If a table has no vocabulary; the message names it.
     """
 
-    def __init__(self, recipe: Recipe, vocabularies: Mapping[str, Vocabulary]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        vocabularies: Mapping[str, Vocabulary],
+        vectors: Mapping[str, VectorTable] | None = None,
+    ) -> None:
         missing = [table for table in recipe.tables if table not in vocabularies]
         if missing:
             raise ValueError(
                 f"Expected a vocabulary for each of the tables {', '.join(recipe.tables)}. "
                 f"Missing: {', '.join(missing)}"
             )
+        self.vectors = vectors_of(recipe) if vectors is None else dict(vectors)
         self._set(recipe, vocabularies, recipe.schema(vocabularies), recipe.columns)
 
     def _set(
@@ -97,11 +109,14 @@ class Preprocessor:
         known = tuple(
             column
             for column in given
-            if isinstance(column, NumericColumn) or column.table_name in vocabularies
+            if isinstance(column, NumericColumn | PretrainedColumn)
+            or column.table_name in vocabularies
         )
         self._encoder = None
         if known and self._reading is not None:
-            self._encoder = Encoder(dataclasses.replace(self._reading, columns=known), vocabularies)
+            self._encoder = Encoder(
+                dataclasses.replace(self._reading, columns=known), vocabularies, self.vectors
+            )
 
     @classmethod
     def from_schema(
@@ -118,6 +133,7 @@ class Preprocessor:
         """
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
+        self.vectors = {}
         columns = [column_of(feature, vocabularies) for feature in schema.features]
         self._set(None, vocabularies, schema, columns)
         return self
@@ -126,7 +142,7 @@ class Preprocessor:
     def from_prepared(cls, folder: str | os.PathLike[str]) -> Preprocessor:
         """The preprocessor of a folder that `ke.data.prepare` wrote."""
         encoder = load_encoder(folder)
-        return cls(encoder.recipe, encoder.vocabularies)
+        return cls(encoder.recipe, encoder.vocabularies, encoder.vectors)
 
     @classmethod
     def fit(cls, rows: Rows, recipe: Recipe) -> tuple[Preprocessor, Split]:
@@ -187,7 +203,7 @@ class Preprocessor:
             vocabularies[column.table_name] = vocabularies[column.table_name].extend_by_counts(
                 counts[column.name], min_count=column.min_count
             )
-        return Preprocessor(self.recipe, vocabularies)
+        return Preprocessor(self.recipe, vocabularies, self.vectors)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -257,7 +273,7 @@ class Preprocessor:
             arrays, wrong = self._encode(rows, frame, kept)
             bad += wrong
         for feature in self.schema.features:
-            if isinstance(feature, Embedding):
+            if isinstance(feature, Embedding) and feature.name not in arrays:
                 arrays[feature.name], wrong = encode_vectors(feature, frame[feature.name])
                 bad += wrong
         arrays = {name: arrays[name] for name in self.schema.names}
@@ -293,6 +309,7 @@ class Preprocessor:
         """
         with atomic_folder(folder, _FILE) as path:
             save_vocabularies(path, self.vocabularies)
+            save_vectors(path, self.vectors)
             config = {
                 "format": _FORMAT,
                 "keras_elastor": __version__,
@@ -315,11 +332,12 @@ class Preprocessor:
             config = json.loads(path.read_text(encoding="utf-8"))
             if config["format"] != _FORMAT:
                 raise ValueError(f"expected format {_FORMAT}. Received: {config['format']}")
-            recipe, schema = config["recipe"], FeatureSchema.from_config(config["schema"])
+            schema = FeatureSchema.from_config(config["schema"])
             vocabularies = load_vocabularies(folder, config["tables"])
-            if recipe is None:
+            if config["recipe"] is None:
                 return cls.from_schema(schema, vocabularies)
-            loaded = cls(Recipe.from_config(recipe), vocabularies)
+            recipe = Recipe.from_config(config["recipe"])
+            loaded = cls(recipe, vocabularies, load_vectors(folder, recipe))
             if loaded.schema != schema:
                 raise ValueError("expected the vocabularies that belong to the schema")
         except FileNotFoundError as error:

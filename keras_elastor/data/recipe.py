@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from keras_elastor.data.column_checks import check_vocabulary, is_count, is_text, require
 from keras_elastor.data.crossed_column import CrossedColumn
 from keras_elastor.data.numeric_column import NumericColumn
+from keras_elastor.data.pretrained_column import PretrainedColumn
 from keras_elastor.data.vocabularies.vocabulary import SIDES, Vocabulary
 from keras_elastor.label import (
     Label,
@@ -21,13 +22,14 @@ from keras_elastor.label import (
     label_from_config,
     plain_label,
 )
-from keras_elastor.schema import Categorical, Feature, FeatureSchema, Numeric, Sequence
+from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric, Sequence
 
 __all__ = [
     "CategoricalColumn",
     "CrossedColumn",
     "IdColumn",
     "NumericColumn",
+    "PretrainedColumn",
     "Recipe",
     "RecipeColumn",
     "SequenceColumn",
@@ -176,9 +178,10 @@ class SequenceColumn:
 
 
 IdColumn: TypeAlias = CategoricalColumn | SequenceColumn | CrossedColumn
-RecipeColumn: TypeAlias = IdColumn | NumericColumn
+RecipeColumn: TypeAlias = IdColumn | NumericColumn | PretrainedColumn
 _COLUMN_TYPES: dict[str, Any] = {
-    cls.__name__: cls for cls in (CategoricalColumn, SequenceColumn, CrossedColumn, NumericColumn)
+    cls.__name__: cls
+    for cls in (CategoricalColumn, SequenceColumn, CrossedColumn, NumericColumn, PretrainedColumn)
 }
 
 
@@ -316,7 +319,7 @@ class Recipe:
         """The columns of each embedding table, in order."""
         tables: dict[str, list[IdColumn]] = {}
         for column in self.columns:
-            if not isinstance(column, NumericColumn):
+            if not isinstance(column, NumericColumn | PretrainedColumn):
                 tables.setdefault(column.table_name, []).append(column)
         return tables
 
@@ -336,6 +339,9 @@ class Recipe:
         for column in self.columns:
             if isinstance(column, NumericColumn):
                 features.append(Numeric(column.name))
+                continue
+            if isinstance(column, PretrainedColumn):
+                features.append(Embedding(column.name, column.dim))
                 continue
             size = vocabularies[column.table_name].size
             table = None if column.table_name == column.name else column.table_name

@@ -20,13 +20,20 @@ import numpy as np
 
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import BlockLayout, split_into_blocks
-from keras_elastor.data.prepared.manifest import Source, hash_file, load_encoder, save_vocabularies
+from keras_elastor.data.prepared.manifest import (
+    Source,
+    hash_file,
+    load_encoder,
+    save_vectors,
+    save_vocabularies,
+)
 from keras_elastor.data.reading.segment_rows import check_recipe, raise_bad_row, read_rows
 from keras_elastor.data.reading.segments import Segment, read_header, read_segments, require_columns
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
 from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
+from keras_elastor.data.vocabularies.vector_table import vectors_of
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -91,8 +98,9 @@ class ClusterPreparation:
         for column in self.recipe.counted:
             counter.add({column.name: self._read_counts(column.name)})
         vocabularies = extend_by_known_values(counter.vocabularies(), known_values)
-        encoder = Encoder(self.recipe, vocabularies)
+        encoder = Encoder(self.recipe, vocabularies, vectors_of(self.recipe))
         save_vocabularies(self.folder, encoder.vocabularies)
+        save_vectors(self.folder, encoder.vectors)
         sources = {
             split: tuple(self._read_source(f"{split}-{index}") for index in range(len(paths)))
             for split, paths in self.paths.items()

@@ -20,12 +20,14 @@ from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder
 from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
+from keras_elastor.data.vocabularies.vector_table import VectorTable, pretrained, read_vectors
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.version import __version__
 
 MANIFEST = "manifest.json"
 VOCABULARIES = "vocabularies"
+VECTORS = "vectors"
 REJECTED = "rejected.jsonl"
 _FORMAT = 1
 
@@ -240,9 +242,25 @@ def save_vocabularies(
         list(pool.map(Vocabulary.save, vocabularies.values(), paths))
 
 
-def _file_name(number: int, table: str) -> str:
+def save_vectors(folder: str | os.PathLike[str], vectors: Mapping[str, VectorTable]) -> None:
+    """Write the vectors of each pretrained column as a Parquet file."""
+    for number, (name, table) in enumerate(vectors.items()):
+        table.save(storage.join(folder, VECTORS, _file_name(number, name, "parquet")))
+
+
+def load_vectors(folder: str | os.PathLike[str], recipe: Recipe) -> dict[str, VectorTable]:
+    """Read what `save_vectors` wrote."""
+    return {
+        column.name: read_vectors(
+            storage.join(folder, VECTORS, _file_name(number, column.name, "parquet")), column.dim
+        )
+        for number, column in enumerate(pretrained(recipe))
+    }
+
+
+def _file_name(number: int, table: str, suffix: str = "json") -> str:
     # Tables may have names that are no file names.
-    return f"{number:03d}_{re.sub(r'[^a-zA-Z0-9_.-]', '_', table)[:80]}.json"
+    return f"{number:03d}_{re.sub(r'[^a-zA-Z0-9_.-]', '_', table)[:80]}.{suffix}"
 
 
 def load_vocabularies(
@@ -275,4 +293,5 @@ def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -
         recipe: The recipe, where the folder is not whole yet.
     """
     recipe = Manifest.load(folder).recipe if recipe is None else recipe
-    return Encoder(recipe, load_vocabularies(folder, recipe.tables))
+    vocabularies = load_vocabularies(folder, recipe.tables)
+    return Encoder(recipe, vocabularies, load_vectors(folder, recipe))

@@ -29,6 +29,7 @@ from keras_elastor.data.prepared.manifest import (
     SplitManifest,
     load_encoder,
     plain_sums,
+    save_vectors,
     save_vocabularies,
     shard_from_config,
     versions,
@@ -44,6 +45,7 @@ from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder, VocabularyCounter
 from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
+from keras_elastor.data.vocabularies.vector_table import VectorTable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -69,6 +71,7 @@ class Preparation:
         options: `on_error` and `segment_bytes`.
         progress: Whether to show a bar.
         known_values: By table, as for `ke.data.prepare`.
+        vectors: Of pretrained columns, by the column's name.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Preparation:
         options: dict[str, Any],
         progress: bool,
         known_values: KnownValues,
+        vectors: Mapping[str, VectorTable],
     ) -> None:
         self._folder = folder
         self._work = folder / _UNFINISHED
@@ -89,6 +93,7 @@ class Preparation:
         self._skip = options["on_error"] == "skip"
         self._options = options
         self._known_values = known_values
+        self._vectors = vectors
         self._bar = ProgressBar(progress)
         self._workers = min(os.cpu_count() or 1, _MAX_WORKERS)
 
@@ -192,8 +197,9 @@ class Preparation:
         vocabularies = counter.vocabularies()
         vocabularies = extend_by_known_values(vocabularies, self._known_values)
         save_vocabularies(self._folder, vocabularies)
+        save_vectors(self._folder, self._vectors)
         done.touch()
-        return Encoder(self._recipe, vocabularies)
+        return Encoder(self._recipe, vocabularies, self._vectors)
 
     def _read_split(self, split: str) -> Iterator[dict[str, Any]]:
         """Store the typed rows of a split; count the values of each part, if it is for training."""

@@ -16,6 +16,7 @@ from keras_elastor.data.recipe import (
     CategoricalColumn,
     CrossedColumn,
     NumericColumn,
+    PretrainedColumn,
     Recipe,
     RecipeColumn,
     SequenceColumn,
@@ -112,6 +113,8 @@ class _Checks:
             return self._sequence(column)
         if isinstance(column, NumericColumn):
             return self._numeric(column)
+        if isinstance(column, PretrainedColumn):
+            return self._keys(column)
         if isinstance(column, CrossedColumn):
             return self._crossed(column)
         return self._categorical(column)
@@ -176,6 +179,13 @@ class _Checks:
             values, _ = _parse(values, "integer")
         if column.fill is not None and not column.fill_is_known:
             values = values.set((values == column.fill).fill_null(False), None)
+        return raw.dictionary(values)
+
+    def _keys(self, column: PretrainedColumn) -> Array:
+        raw = self._raw(column.source_name, as_codes=True)
+        values, bad = _parse(raw.values, column.dtype)
+        if bad.any():
+            self._report(bad, raw, _expected(column.dtype, raw.values.filter(bad)))
         return raw.dictionary(values)
 
     def _crossed(self, column: CrossedColumn) -> Array:

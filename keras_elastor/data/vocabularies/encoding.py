@@ -16,11 +16,13 @@ from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import (
     IdColumn,
     NumericColumn,
+    PretrainedColumn,
     Recipe,
     RecipeColumn,
     SequenceColumn,
 )
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
+from keras_elastor.data.vocabularies.vector_table import VectorTable
 from keras_elastor.data.vocabularies.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
@@ -39,10 +41,12 @@ class Encoder:
     Args:
         recipe: The columns.
         vocabularies: By table name.
+        vectors: Those of pretrained columns, by the column's name.
     """
 
     recipe: Recipe
     vocabularies: Mapping[str, Vocabulary]
+    vectors: Mapping[str, VectorTable] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def schema(self) -> FeatureSchema:
@@ -69,6 +73,9 @@ class Encoder:
             return numbers
         rows = values.combine_chunks()
         distinct, codes = distinct_values(rows)
+        if isinstance(column, PretrainedColumn):
+            vectors: np.ndarray = self.vectors[column.name].encode(distinct)[codes]
+            return vectors
         id_of = self.vocabularies[column.table_name].encode(distinct)
         if not isinstance(column, SequenceColumn):
             ids: np.ndarray = id_of[codes]
