@@ -12,12 +12,14 @@ from keras_elastor import (
     data,
     datasets,
     layers,
+    losses,
     metrics,
     models,
     optimizers,
     runs,
     training,
 )
+from keras_elastor.label import Label
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.runs.predictor import Predictor
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
@@ -27,6 +29,7 @@ __all__ = [
     "Categorical",
     "Embedding",
     "FeatureSchema",
+    "Label",
     "Numeric",
     "Predictor",
     "Sequence",
@@ -37,6 +40,7 @@ __all__ = [
     "datasets",
     "evaluate",
     "layers",
+    "losses",
     "metrics",
     "models",
     "optimizers",

@@ -65,7 +65,11 @@ def prepare(options: argparse.Namespace) -> None:
             progress=not options.quiet,
         )
     for name, split in manifest.splits.items():
-        rates = ", ".join(f"{100 * rate:.2f} % clicks" for rate in split.label_rates)
+        kinds = manifest.schema.label_kinds
+        rates = ", ".join(
+            f"{100 * rate:.2f} % clicks" if kind == "binary" else f"mean label {rate:.4g}"
+            for rate, kind in zip(split.label_rates, kinds, strict=True)
+        )
         left_out = f", {split.rejected:,} rows left out" if split.rejected else ""
         print(f"{name}: {split.rows:,} rows, {rates}{left_out}")
     if any(split.rejected for split in manifest.splits.values()):

@@ -14,6 +14,16 @@ from typing import Any, TypeAlias
 
 import keras
 
+from keras_elastor.label import (
+    Label,
+    LabelKind,
+    LabelLike,
+    as_labels,
+    label_config,
+    label_from_config,
+    plain_label,
+)
+
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value)
@@ -147,7 +157,8 @@ class FeatureSchema:
     Args:
         features: The features, in the order in which models see the fields. Their names may hold
             any character but NUL.
-        label: Name of the label column, or a tuple of names, one per task.
+        label: Name of the label column, 0 or 1; a `Label` where it is of another kind; or a tuple
+            of these, one per task.
         group: Name of the column that group-wise metrics (gAUC) group by, usually the user; None
             without one. It may be a feature or a column that no model sees; see `group_column`.
 
@@ -175,7 +186,7 @@ class FeatureSchema:
     """
 
     features: tuple[Feature, ...]
-    label: str | tuple[str, ...] = "label"
+    label: LabelLike = "label"
     group: str | None = None
 
     def __post_init__(self) -> None:
@@ -185,8 +196,7 @@ class FeatureSchema:
                 f"Received: features={self.features!r} (of type {type(self.features).__name__})"
             )
         object.__setattr__(self, "features", tuple(self.features))
-        if isinstance(self.label, list):
-            object.__setattr__(self, "label", tuple(self.label))
+        object.__setattr__(self, "label", plain_label(self.label))
         self._check_features()
         self._check_label_and_group()
 
@@ -222,12 +232,6 @@ class FeatureSchema:
                     )
 
     def _check_label_and_group(self) -> None:
-        names = (self.label,) if isinstance(self.label, str) else self.label
-        if not isinstance(names, tuple) or not names or not all(_is_name(name) for name in names):
-            raise ValueError(
-                "Expected `label` to be a column name or a tuple of column names. "
-                f"Received: label={self.label!r} (of type {type(self.label).__name__})"
-            )
         for name in self.labels:
             if self.labels.count(name) > 1:
                 raise ValueError(
@@ -258,7 +262,16 @@ class FeatureSchema:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the labels, one per task."""
-        return (self.label,) if isinstance(self.label, str) else tuple(self.label)
+        return tuple(label.name for label in self._labels)
+
+    @property
+    def label_kinds(self) -> tuple[LabelKind, ...]:
+        """Kinds of the labels, one per task; see `Label`."""
+        return tuple(label.kind for label in self._labels)
+
+    @property
+    def _labels(self) -> tuple[Label, ...]:
+        return as_labels(self.label)
 
     @property
     def num_tasks(self) -> int:
@@ -298,7 +311,7 @@ class FeatureSchema:
             {"type": type(feature).__name__, **dataclasses.asdict(feature)}
             for feature in self.features
         ]
-        return {"features": features, "label": self.label, "group": self.group}
+        return {"features": features, "label": label_config(self.label), "group": self.group}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FeatureSchema:
@@ -314,10 +327,7 @@ class FeatureSchema:
                 f"Expected a schema with the keys {sorted(fields)}. Received: {received}"
             )
         features = [cls._feature_from_config(feature) for feature in config["features"]]
-        label = config["label"]
-        return cls(
-            tuple(features), tuple(label) if isinstance(label, list) else label, config["group"]
-        )
+        return cls(tuple(features), label_from_config(config["label"]), config["group"])
 
     @staticmethod
     def _feature_from_config(config: dict[str, Any]) -> Feature:

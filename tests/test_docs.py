@@ -93,6 +93,17 @@ def test_analysis(tmp_path, monkeypatch):
     assert written == {*pictures, "trajectories.csv", "shift.csv", "ranks.jsonl"}
 
 
+def test_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "data.md").read_text(encoding="utf-8")
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(code, "data.md", "exec"), names)
+    metrics, predictions = capsys.readouterr().out.splitlines()
+    assert f"prints `{metrics}`" in page
+    assert predictions == "dict_keys(['click', 'stars'])"
+
+
 def test_presets_page_lists_every_published_preset():
     page = (DOCS / "presets.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", page, flags=re.MULTILINE)

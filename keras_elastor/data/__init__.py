@@ -8,21 +8,31 @@ from keras_elastor.data.prepared.manifest import Manifest
 from keras_elastor.data.prepared.prepare import prepare
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import CategoricalColumn, NumericColumn, SequenceColumn
+from keras_elastor.data.recipe_columns import (
+    CategoricalColumn,
+    CrossedColumn,
+    NumericColumn,
+    PretrainedColumn,
+    SequenceColumn,
+)
 from keras_elastor.data.split import Split
 from keras_elastor.data.synthetic.synthetic import SyntheticImpressions, synthetic
+from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.validation.validation import guard, validate
 
 __all__ = [
     "CategoricalColumn",
+    "CrossedColumn",
     "DateAge",
     "DateColumn",
     "DatePart",
     "EncodedTable",
+    "HashBuckets",
     "Manifest",
     "NumericColumn",
     "Preprocessor",
+    "PretrainedColumn",
     "Recipe",
     "SequenceColumn",
     "Split",

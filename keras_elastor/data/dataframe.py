@@ -14,6 +14,7 @@ from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.split import Split
+from keras_elastor.label import LabelLike
 from keras_elastor.schema import FeatureSchema
 
 
@@ -63,7 +64,7 @@ class EncodedTable:
 
 def from_dataframe(
     frame: Rows,
-    label: str | tuple[str, ...] = "label",
+    label: LabelLike = "label",
     group: str | None = None,
     weight: str | None = None,
     min_count: int = 1,
@@ -83,8 +84,9 @@ def from_dataframe(
     Args:
         frame: The training rows: a pandas or polars DataFrame, an Arrow table, a list of one dict
             per row, or a dict of one list per column.
-        label: Column of the label, 0 or 1; or several, one per task.
-        group: Column of whole numbers for group-wise metrics, usually the user.
+        label: Column of the label, 0 or 1; a `ke.Label` where it is of another kind; or several,
+            one per task.
+        group: Column for group-wise metrics, usually the user.
         weight: Column of sample weights.
         min_count: A category that occurs less often is out-of-vocabulary.
         recipe: How columns become features; no other argument but the frame is then looked at.

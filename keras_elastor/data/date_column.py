@@ -6,7 +6,9 @@ import dataclasses
 import zoneinfo
 from typing import Any
 
-from keras_elastor.data.recipe_columns import CategoricalColumn, NumericColumn, require
+from keras_elastor.data.column_checks import require
+from keras_elastor.data.id_columns import CategoricalColumn
+from keras_elastor.data.numeric_column import NumericColumn
 
 UNITS = ("s", "ms", "us", "ns")
 PARTS = ("minute", "hour", "weekday", "day", "week", "month", "quarter", "year")
@@ -41,6 +43,7 @@ class DatePart(CategoricalColumn):
         source: Column of the file. Default: `name`.
         table: As for `CategoricalColumn`.
         fill_is_known: False is the only one.
+        hash_buckets: None is the only one.
         part: One of "minute", "hour", "weekday" (1 for Monday), "day", "week", "month", "quarter",
             "year".
         timezone: Name of the zone that the part is told in; instants without a zone are taken to be
@@ -66,7 +69,12 @@ class DatePart(CategoricalColumn):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for argument, only in (("dtype", "integer"), ("fill", None), ("expression", None)):
+        for argument, only in (
+            ("dtype", "integer"),
+            ("fill", None),
+            ("expression", None),
+            ("hash_buckets", None),
+        ):
             value = getattr(self, argument)
             require(value == only, self.name, argument, value, f"{only!r} for a part of a date")
         require(self.part in PARTS, self.name, "part", self.part, f"one of {', '.join(PARTS)}")

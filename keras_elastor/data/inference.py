@@ -16,6 +16,7 @@ from keras_elastor.data.reading.instants import PER_SECOND
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.recipe_columns import CategoricalColumn, NumericColumn, SequenceColumn
+from keras_elastor.label import LabelLike, as_labels
 from keras_elastor.metrics.exact import exact_auc
 from keras_elastor.utils.optional import import_optional
 from keras_elastor.utils.plain_values import suggest
@@ -91,7 +92,7 @@ class ColumnNotes:
 
 def infer_recipe(
     frame: Rows,
-    label: Any = "label",
+    label: LabelLike = "label",
     group: str | None = None,
     weight: str | None = None,
     min_count: int = 1,
@@ -188,7 +189,7 @@ def _detail(columns: Mapping[str, str | None] | Collection[str], name: str) -> s
 
 def infer_with_notes(
     frame: Rows,
-    label: Any,
+    label: LabelLike,
     group: str | None,
     weight: str | None,
     min_count: int,
@@ -199,7 +200,7 @@ def infer_with_notes(
     It warns, once, of the columns that were left out without being asked for.
     """
     frame = to_polars(frame)
-    labels = (label,) if isinstance(label, str) else tuple(label)
+    labels = [one.name for one in as_labels(label)]
     given.check(frame.columns)
     first_labels = frame[labels[0]] if labels and labels[0] in frame.columns else None
     columns: list[Any] = []
@@ -236,7 +237,14 @@ def infer_with_notes(
             "them, in `drop` to leave them out without this warning",
             stacklevel=3,
         )
-    recipe = Recipe(tuple(columns), label=label, group=group, weight=weight)
+    is_number = group is None or group not in frame.columns or frame[group].dtype.is_integer()
+    recipe = Recipe(
+        tuple(columns),
+        label=label,
+        group=group,
+        weight=weight,
+        group_dtype="integer" if is_number else "string",
+    )
     return recipe, ColumnNotes(tuple(notes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,9 @@ import numpy as np
 from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared.manifest import (
     load_encoder,
+    load_vectors,
     load_vocabularies,
+    save_vectors,
     save_vocabularies,
     write_atomically,
 )
@@ -23,10 +26,16 @@ from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import NumericColumn, RecipeColumn
+from keras_elastor.data.recipe_columns import (
+    NumericColumn,
+    PretrainedColumn,
+    RecipeColumn,
+    sources_of,
+)
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
+from keras_elastor.data.vocabularies.vector_table import VectorTable, vectors_of
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric
 from keras_elastor.utils.folders import atomic_folder
@@ -55,6 +64,8 @@ class Preprocessor:
         kinds: Which kind of values each source column held, such as "numbers" or "booleans"; rows
             whose column holds another kind are refused, as none of their values is a known one.
             Default: None, any kind is taken.
+        vectors: Those of pretrained columns, as another preprocessor has them. Default: those of
+            the files that the recipe names.
 
     Example:
 
@@ -81,6 +92,7 @@ class Preprocessor:
         vocabularies: Mapping[str, Vocabulary],
         transforms: Mapping[str, NumberTransform] | None = None,
         kinds: Mapping[str, str] | None = None,
+        vectors: Mapping[str, VectorTable] | None = None,
     ) -> None:
         missing = [table for table in recipe.tables if table not in vocabularies]
         if missing:
@@ -96,6 +108,7 @@ class Preprocessor:
                 "Preprocessor.fit makes them of training rows. Received: transforms for "
                 f"{', '.join(transforms) or 'none'}"
             )
+        self.vectors = vectors_of(recipe) if vectors is None else dict(vectors)
         schema = recipe.schema(vocabularies)
         self._set(recipe, vocabularies, schema, recipe.columns, transforms, kinds or {})
 
@@ -119,12 +132,13 @@ class Preprocessor:
         known = tuple(
             column
             for column in given
-            if isinstance(column, NumericColumn) or column.table_name in vocabularies
+            if isinstance(column, NumericColumn | PretrainedColumn)
+            or column.table_name in vocabularies
         )
         self._encoder = None
         if known and self._reading is not None:
             recipe = dataclasses.replace(self._reading, columns=known)
-            self._encoder = Encoder(recipe, vocabularies, transforms)
+            self._encoder = Encoder(recipe, vocabularies, transforms, kinds, self.vectors)
 
     @classmethod
     def from_schema(
@@ -141,6 +155,7 @@ class Preprocessor:
         """
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
+        self.vectors = {}
         columns = [column_of(feature, vocabularies) for feature in schema.features]
         self._set(None, vocabularies, schema, columns, {}, {})
         return self
@@ -172,21 +187,63 @@ class Preprocessor:
             raise_bad_row(bad[0], count=len(bad))
         fitter = RecipeFitter(recipe)
         fitter.add(RecipeFitter.summarize(typed, recipe))
-        self = cls.of_encoder(fitter.encoder(kinds))
+        self = cls.of_encoder(fitter.encoder(kinds, vectors_of(recipe)))
         return self, self._split(typed)
 
     @classmethod
     def of_encoder(cls, encoder: Encoder) -> Preprocessor:
         """The preprocessor of a recipe with what its training rows gave."""
-        return cls(encoder.recipe, encoder.vocabularies, encoder.transforms, encoder.kinds)
+        return cls(
+            encoder.recipe, encoder.vocabularies, encoder.transforms, encoder.kinds, encoder.vectors
+        )
+
+    def extend(self, rows: Rows) -> Preprocessor:
+        """A preprocessor that also knows the values of further rows, such as those of a new day.
+
+        Every known value keeps its id; new ones that occur often enough follow, as
+        `ke.data.Vocabulary.extend` says; hash buckets stay. `ke.models.grow` makes a trained model
+        fit.
+
+        Args:
+            rows: Raw rows; labels need not be there.
+
+        Example:
+
+        >>> recipe = ke.data.Recipe([ke.data.CategoricalColumn("item")], label="click")
+        >>> preprocessor = ke.data.Preprocessor(recipe, {"item": ke.data.Vocabulary(("a", "b"))})
+        >>> preprocessor.extend({"item": ["c", "a", "c"]}).vocabularies["item"].values
+        ('a', 'b', 'c')
+
+        Raises:
+            ValueError: As for `features`; or there is no recipe, by which values are counted.
+        """
+        if self.recipe is None:
+            raise ValueError(
+                "Expected a preprocessor with a recipe, by which values are counted. This one was "
+                "made of a schema"
+            )
+        recipe = dataclasses.replace(self.recipe, group=None, weight=None)
+        table = _select(to_polars(rows), self.sources).to_arrow()
+        self._check_kinds(table.schema, recipe)
+        typed, _, bad = type_rows(table, recipe, with_label=False)
+        if bad:
+            raise_bad_row(bad[0], count=len(bad))
+        vocabularies = dict(self.vocabularies)
+        counts = RecipeFitter.summarize(typed, recipe)
+        for column in recipe.counted:
+            vocabularies[column.table_name] = vocabularies[column.table_name].extend_by_counts(
+                counts[column.name], min_count=column.min_count
+            )
+        return Preprocessor(self.recipe, vocabularies, self.transforms, self.kinds, self.vectors)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns that rows without labels must have, each once."""
         names = [
-            name if column is None else column.source_name for name, column in self._columns.items()
+            (name,) if column is None else sources_of(column)
+            for name, column in self._columns.items()
         ]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(itertools.chain(*names)))
 
     def features(self, rows: Rows) -> dict[str, np.ndarray]:
         """Encode rows without labels, for `model.predict`.
@@ -243,14 +300,14 @@ class Preprocessor:
         bad: list[BadRow] = []
         if self._reading is not None:
             recipe = dataclasses.replace(self._reading, group=None, weight=None)
-            names = list(dict.fromkeys(column.source_name for column in recipe.columns))
+            names = list(dict.fromkeys(itertools.chain(*map(sources_of, recipe.columns))))
             table = frame.select(names).to_arrow()
             self._check_kinds(table.schema, recipe)
             rows, kept, bad = type_rows(table, recipe, with_label=False)
             arrays, wrong = self._encode(rows, frame, kept)
             bad += wrong
         for feature in self.schema.features:
-            if isinstance(feature, Embedding):
+            if isinstance(feature, Embedding) and feature.name not in arrays:
                 arrays[feature.name], wrong = encode_vectors(feature, frame[feature.name])
                 bad += wrong
         arrays = {name: arrays[name] for name in self.schema.names}
@@ -296,6 +353,7 @@ class Preprocessor:
         """
         with atomic_folder(folder, _FILE) as path:
             save_vocabularies(path, self.vocabularies)
+            save_vectors(path, self.vectors)
             config = {
                 "format": _FORMAT,
                 "keras_elastor": __version__,
@@ -319,12 +377,14 @@ class Preprocessor:
             config = json.loads(path.read_text(encoding="utf-8"))
             if config["format"] != _FORMAT:
                 raise ValueError(f"expected format {_FORMAT}. Received: {config['format']}")
-            recipe, schema = config["recipe"], FeatureSchema.from_config(config["schema"])
+            schema = FeatureSchema.from_config(config["schema"])
             vocabularies = load_vocabularies(folder, config["tables"])
-            if recipe is None:
+            if config["recipe"] is None:
                 return cls.from_schema(schema, vocabularies)
-            recipe = Recipe.from_config(recipe)
-            loaded = cls.of_encoder(Encoder.from_fitted_config(recipe, vocabularies, config))
+            recipe = Recipe.from_config(config["recipe"])
+            vectors = load_vectors(folder, recipe)
+            fitted = Encoder.from_fitted_config(recipe, vocabularies, config, vectors)
+            loaded = cls.of_encoder(fitted)
             if loaded.schema != schema:
                 raise ValueError("expected the vocabularies that belong to the schema")
         except FileNotFoundError as error:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keras_elastor.data.date_column import DateAge, DateColumn, DatePart
+from keras_elastor.data.date_column import DateColumn
 from keras_elastor.data.recipe_columns import (
-    CategoricalColumn,
+    COLUMN_TYPES,
+    IdColumn,
     NumericColumn,
+    PretrainedColumn,
     RecipeColumn,
     SequenceColumn,
+    sources_of,
 )
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
-from keras_elastor.schema import Categorical, Feature, FeatureSchema, Numeric, Sequence
+from keras_elastor.label import (
+    Label,
+    LabelKind,
+    LabelLike,
+    as_labels,
+    label_config,
+    label_from_config,
+    plain_label,
+)
+from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric, Sequence
 
-_COLUMN_TYPES = {
-    cls.__name__: cls
-    for cls in (CategoricalColumn, SequenceColumn, NumericColumn, DatePart, DateAge)
-}
+GROUP_DTYPES = ("integer", "string")
 
 
 def _is_marker(value: Any) -> bool:
@@ -34,8 +44,9 @@ class Recipe:
     Args:
         columns: One per feature, in the order in which models see the fields; a `DateColumn` stands
             for one per part.
-        label: Column of the label, 0 or 1; or several, one per task.
-        group: Column of whole numbers for group-wise metrics (gAUC), usually the user.
+        label: Column of the label, 0 or 1; a `ke.Label` where it is of another kind; or several,
+            one per task.
+        group: Column for group-wise metrics (gAUC), usually the user.
         weight: Column of sample weights of at least 0.
         separator: Stands between the fields of a text file. Where it is of several letters, such as
             "::", quotes are letters as any other. Default: ",".
@@ -44,6 +55,9 @@ class Recipe:
         null_values: Texts that stand for a missing value, such as "NULL", "NA" or "\N". Default:
             (), an empty field alone.
         trim: Whether blanks around text are left out. Default: False, they are a part of it.
+        group_dtype: What the group is: "integer" (default), whole numbers of 32 bits, which are
+            kept as they are; or "string", values of any type by their text, each of which becomes
+            a number of 64 bits that is the same everywhere.
 
     Example:
 
@@ -64,26 +78,33 @@ class Recipe:
     """
 
     columns: tuple[RecipeColumn, ...]
-    label: str | tuple[str, ...] = "label"
+    label: LabelLike = "label"
     group: str | None = None
     weight: str | None = None
     separator: str = ","
     file_columns: tuple[str, ...] | None = None
     null_values: tuple[str, ...] = ()
     trim: bool = False
+    group_dtype: str = "integer"
 
     def __post_init__(self) -> None:
         columns: list[Any] = []
         for column in self.columns:
             columns += column.columns() if isinstance(column, DateColumn) else [column]
         object.__setattr__(self, "columns", tuple(columns))
-        for name in ("label", "file_columns", "null_values"):
+        object.__setattr__(self, "label", plain_label(self.label))
+        for name in ("file_columns", "null_values"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.group_dtype not in GROUP_DTYPES:
+            raise ValueError(
+                f"Expected `group_dtype` to be one of {', '.join(GROUP_DTYPES)}. "
+                f"Received: group_dtype={self.group_dtype!r}"
+            )
         for column in self.columns:
-            if not isinstance(column, tuple(_COLUMN_TYPES.values())):
+            if not isinstance(column, tuple(COLUMN_TYPES.values())):
                 raise ValueError(
-                    f"Expected every column to be one of {', '.join(_COLUMN_TYPES)}. "
+                    f"Expected every column to be one of {', '.join(COLUMN_TYPES)}. "
                     f"Received: {column!r}"
                 )
         letters = self.separator if isinstance(self.separator, str) else ""
@@ -97,7 +118,9 @@ class Recipe:
                 'Expected `null_values` to be texts such as ("NULL", "\\N"). '
                 f"Received: null_values={self.null_values!r}"
             )
-        named = {"label": self.labels, "group": (self.group,), "weight": (self.weight,)}
+        labels = self.label if isinstance(self.label, tuple) else (self.label,)
+        label_names = tuple(one.name if isinstance(one, Label) else one for one in labels)
+        named = {"label": label_names, "group": (self.group,), "weight": (self.weight,)}
         for argument, names in named.items():
             wrong = [name for name in names if not isinstance(name, str | None)]
             if wrong:
@@ -108,12 +131,24 @@ class Recipe:
         # The schema refuses doubled names, and a feature of the label's name.
         self.schema({table: Vocabulary(()) for table in self.tables})
         self._check_sources()
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        for table, columns in self.tables.items():
+            for column in columns:
+                if column.hash_buckets != columns[0].hash_buckets:
+                    raise ValueError(
+                        f"Column '{column.name}' shares table '{table}' with column "
+                        f"'{columns[0].name}': expected hash_buckets={columns[0].hash_buckets}. "
+                        f"Received: hash_buckets={column.hash_buckets}"
+                    )
 
     def _check_sources(self) -> None:
         for column in self.columns:
-            if column.source_name in (*self.labels, self.weight):
+            answers = [name for name in sources_of(column) if name in (*self.labels, self.weight)]
+            if answers:
                 raise ValueError(
-                    f"Column '{column.name}' reads '{column.source_name}', which is the label or "
+                    f"Column '{column.name}' reads '{answers[0]}', which is the label or "
                     "the weight: the model would see the answer. Drop the column"
                 )
         names = self.file_columns
@@ -129,21 +164,26 @@ class Recipe:
     @property
     def labels(self) -> tuple[str, ...]:
         """Columns of the labels, one per task."""
-        return tuple(self.label) if isinstance(self.label, list | tuple) else (self.label,)
+        return tuple(label.name for label in as_labels(self.label))
+
+    @property
+    def label_kinds(self) -> tuple[LabelKind, ...]:
+        """Kinds of the labels, one per task; see `ke.Label`."""
+        return tuple(label.kind for label in as_labels(self.label))
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns that a file must have, each once."""
-        names = [*self.labels, *(column.source_name for column in self.columns)]
+        names = [*self.labels, *(name for column in self.columns for name in sources_of(column))]
         names += [name for name in (self.group, self.weight) if name is not None]
         return tuple(dict.fromkeys(names))
 
     @property
-    def tables(self) -> dict[str, list[CategoricalColumn | SequenceColumn]]:
+    def tables(self) -> dict[str, list[IdColumn]]:
         """The columns of each embedding table, in order."""
-        tables: dict[str, list[CategoricalColumn | SequenceColumn]] = {}
+        tables: dict[str, list[IdColumn]] = {}
         for column in self.columns:
-            if not isinstance(column, NumericColumn):
+            if not isinstance(column, NumericColumn | PretrainedColumn):
                 tables.setdefault(column.table_name, []).append(column)
         return tables
 
@@ -152,6 +192,12 @@ class Recipe:
         """The columns of numbers that are transformed."""
         numeric = [column for column in self.columns if isinstance(column, NumericColumn)]
         return tuple(column for column in numeric if column.transform != "none")
+
+    @property
+    def counted(self) -> list[IdColumn]:
+        """The columns whose values are counted for a vocabulary, table by table."""
+        columns = itertools.chain(*self.tables.values())
+        return [column for column in columns if column.hash_buckets is None]
 
     def schema(self, vocabularies: Mapping[str, Vocabulary]) -> FeatureSchema:
         """The schema of the features.
@@ -168,6 +214,9 @@ class Recipe:
                     Categorical(column.name, size) if is_bucket else Numeric(column.name)
                 )
                 continue
+            if isinstance(column, PretrainedColumn):
+                features.append(Embedding(column.name, column.dim))
+                continue
             size = vocabularies[column.table_name].size
             table = None if column.table_name == column.name else column.table_name
             if isinstance(column, SequenceColumn):
@@ -180,11 +229,11 @@ class Recipe:
         """Plain values from which `from_config` makes an equal recipe."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         config["columns"] = [
-            {"type": type(column).__name__, **dataclasses.asdict(column)} for column in self.columns
+            {"type": type(column).__name__, **_plain_lists(dataclasses.asdict(column))}
+            for column in self.columns
         ]
-        for name, value in config.items():
-            config[name] = list(value) if isinstance(value, tuple) else value
-        return config
+        config["label"] = label_config(self.label)
+        return _plain_lists(config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Recipe:
@@ -199,17 +248,18 @@ class Recipe:
         for values in config["columns"]:
             arguments = dict(values)
             kind = arguments.pop("type", None)
-            if kind not in _COLUMN_TYPES:
+            if kind not in COLUMN_TYPES:
                 raise ValueError(
-                    f"Expected the type of a column to be one of {', '.join(_COLUMN_TYPES)}. "
+                    f"Expected the type of a column to be one of {', '.join(COLUMN_TYPES)}. "
                     f"Received: type={kind!r} in {dict(values)}"
                 )
             try:
-                columns.append(_COLUMN_TYPES[kind](**arguments))
+                columns.append(COLUMN_TYPES[kind](**arguments))
             except TypeError as error:
                 raise ValueError(f"Column {dict(values)}: {error}") from error
         try:
-            return cls(**{**config, "columns": tuple(columns)})
+            label = label_from_config(config.get("label", "label"))
+            return cls(**{**config, "columns": tuple(columns), "label": label})
         except TypeError as error:
             raise ValueError(f"Recipe: {error}") from error
 
@@ -225,3 +275,8 @@ class Recipe:
             ValueError: If the text is not JSON or not a recipe.
         """
         return cls.from_config(json.loads(text))
+
+
+def _plain_lists(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as JSON gives it back."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}

@@ -18,6 +18,7 @@ from keras_elastor.data.recipe_columns import (
     SequenceColumn,
 )
 from keras_elastor.data.vocabularies.encoding import distinct_values
+from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary, pad_lists
 from keras_elastor.schema import Categorical, Embedding, Feature, Numeric
 from keras_elastor.utils.optional import import_optional
@@ -35,7 +36,9 @@ def column_of(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> Recip
     if isinstance(feature, Numeric):
         return NumericColumn(feature.name, fill=None)
     vocabulary = vocabularies.get(feature.table_name)
-    is_text = vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
+    is_text = isinstance(vocabulary, HashBuckets) or (
+        vocabulary is not None and isinstance((*vocabulary.values, 0)[0], str)
+    )
     dtype = "string" if is_text else "integer"
     if isinstance(feature, schema_features.Sequence):
         return SequenceColumn(

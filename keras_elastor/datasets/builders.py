@@ -31,6 +31,7 @@ from keras_elastor.data.prepared.manifest import (
     SplitManifest,
     hash_file,
     load_encoder,
+    plain_sums,
     save_encoder,
     versions,
 )
@@ -92,7 +93,7 @@ class RecipeBuilder(  # type: ignore[call-arg]
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.dataset.description,
-            features=BlockLayout(schema, recipe.weight is not None).tfds_features(),
+            features=BlockLayout.of(schema, recipe).tfds_features(),
             homepage=self.dataset.homepage,
             citation=self.dataset.citation,
             license=self.dataset.licence,
@@ -163,7 +164,7 @@ class RecipeBuilder(  # type: ignore[call-arg]
     def _write_manifest(self) -> None:
         """Write what `ke.datasets.load` needs beside the files of TensorFlow Datasets."""
         encoder = self._encoder
-        layout = BlockLayout(encoder.schema, encoder.recipe.weight is not None)
+        layout = BlockLayout.of(encoder.schema, encoder.recipe)
         splits = {}
         for name, info in self.info.splits.items():
             with ThreadPoolExecutor() as pool:
@@ -201,12 +202,12 @@ def _working_folder(dl_manager: Any, name: str) -> Path:
 
 
 def _measure(path: str, layout: BlockLayout) -> Shard:
-    rows, positives = 0, np.zeros(layout.schema.num_tasks, np.int64)
+    rows, positives = 0, np.zeros(layout.schema.num_tasks)
     start, end = layout.describe()["floats"]["/labels"]
     for matrices in read_blocks([path], layout):
         labels = matrices["floats"][:, start:end]
-        rows, positives = rows + len(labels), positives + labels.sum(axis=0, dtype=np.int64)
-    return Shard(rows, storage.num_bytes(path) or 0, tuple(positives.tolist()))
+        rows, positives = rows + len(labels), positives + labels.sum(axis=0, dtype=np.float64)
+    return Shard(rows, storage.num_bytes(path) or 0, plain_sums(positives))
 
 
 class CriteoX1(RecipeBuilder):

@@ -24,7 +24,7 @@ def plain_policy(policy: Any) -> Any:
 
 def get_policies(model: Any) -> tuple[Any, ...]:
     """The dtype policies of all layers as plain values."""
-    return tuple(plain_policy(layer.dtype_policy) for layer in _layers(model))
+    return tuple(plain_policy(layer.dtype_policy) for layer in inner_layers(model))
 
 
 def get_layer_state(model: Any, policies: tuple[Any, ...]) -> Config:
@@ -39,11 +39,11 @@ def get_layer_state(model: Any, policies: tuple[Any, ...]) -> Config:
         belongs to quantized layers and those with LoRA. A layer's number is its place among all
         layers, inner ones included, which the constructor makes in the same order each time.
     """
-    frozen = [number for number, layer in enumerate(_layers(model)) if not layer.trainable]
+    frozen = [number for number, layer in enumerate(inner_layers(model)) if not layer.trainable]
     dtypes: Config = {}
     lora: Config = {}
     for number, (layer, old, new) in enumerate(
-        zip(_layers(model), policies, get_policies(model), strict=True)
+        zip(inner_layers(model), policies, get_policies(model), strict=True)
     ):
         if new != old:
             quantization = getattr(layer, "quantization_config", None)
@@ -58,7 +58,7 @@ def get_layer_state(model: Any, policies: tuple[Any, ...]) -> Config:
 
 def set_layer_state(model: Any, state: Config) -> None:
     """Set on a new model what `get_layer_state` said of another."""
-    layers = _layers(model)
+    layers = inner_layers(model)
     for number, dtype in state["dtypes"].items():
         _set_policy(layers[int(number)], dtype)
     for number, options in state["lora"].items():
@@ -89,5 +89,6 @@ def _set_policy(layer: Any, dtype: Config) -> None:
     layer.dtype_policy = policy
 
 
-def _layers(model: Any) -> list[Any]:
+def inner_layers(model: Any) -> list[Any]:
+    """All layers of a model, inner ones included, in the order in which they were made."""
     return list(model._flatten_layers(include_self=False))

@@ -7,6 +7,8 @@ from keras_elastor.metrics.gauc import GroupAUC
 from keras_elastor.metrics.improvement import RelativeImprovement, relative_improvement
 from keras_elastor.metrics.log_loss import LogLoss
 from keras_elastor.metrics.normalized_entropy import NormalizedEntropy
+from keras_elastor.metrics.poisson_deviance import PoissonDeviance
+from keras_elastor.metrics.task_metric import TaskMetric
 
 __all__ = [
     "AUC",
@@ -14,7 +16,9 @@ __all__ = [
     "GroupAUC",
     "LogLoss",
     "NormalizedEntropy",
+    "PoissonDeviance",
     "RelativeImprovement",
+    "TaskMetric",
     "exact_auc",
     "group_auc",
     "log_loss_from_logits",

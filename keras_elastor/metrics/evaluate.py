@@ -1,4 +1,4 @@
-"""Exact AUC, logloss and gAUC of a model over a whole dataset."""
+"""Exact metrics of a model over a whole dataset."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_elastor.metrics.exact import log_losses
-from keras_elastor.metrics.exact_accumulators import BlockSum, GroupCodes, PairStream
+from keras_elastor.metrics.exact_accumulators import GroupCodes
+from keras_elastor.metrics.task_rows import make_task
 from keras_elastor.schema import Categorical, FeatureSchema
 
 _Array: TypeAlias = npt.NDArray[Any]
@@ -28,8 +28,19 @@ def evaluate(
 
     AUC (ties averaged) and logloss equal scikit-learn's `roc_auc_score` and `log_loss`; gAUC is
     FuxiCTR's, see `keras_elastor.metrics.group_auc`. All are computed in float64 from the model's
-    float32 logits. Of each row and task 4 bytes stay in memory, 12 where the schema has a group,
-    and 4 more where it has a weight other than 1: 50 million predictions need less than 2 GB.
+    float32 logits. Labels of other kinds have other metrics (see `ke.Label`), equal to
+    scikit-learn's:
+
+    | kind | metrics |
+    |---|---|
+    | "binary" | `auc`, `logloss`, with a group `gauc` |
+    | "soft" | `logloss` |
+    | "regression" | `mse`, `mae`, `rmse` |
+    | "count" | `deviance` (Poisson), `mae`, `rmse` of the rate |
+
+    Of each row of a binary label and task 4 bytes stay in memory, 12 where the schema has a group,
+    and 4 more where it has a weight other than 1; of other labels, none. 50
+    million predictions need less than 2 GB.
 
     The group of a row is `schema.group_column` of its batch, which the model does not see unless
     it has such an input. Where batches do not carry it and the group is a `Categorical` feature,
@@ -41,22 +52,21 @@ def evaluate(
             `(batch, schema.num_tasks)`; it need not be compiled.
         dataset: A `tf.data.Dataset` or any other finite iterable of batches
             `(features, label)` or `(features, label, sample_weight)`, or one such tuple of arrays
-            that holds all rows. Labels are 0 or 1, shape `(batch,)` or `(batch, tasks)`, weights
-            likewise. Cut an endless dataset, for example by `.take(100)`.
+            that holds all rows. Labels are what their kind says, of shape `(batch,)` or
+            `(batch, tasks)`, weights likewise. Cut an endless dataset, for example by `.take(100)`.
         batch_size: Rows per step when `dataset` is a tuple of arrays; unused otherwise. Default:
             4096.
         verbose: Whether to show a progress bar. Default: False.
 
     Returns:
-        `{"auc": ..., "logloss": ...}` and, where the schema has a group, `"gauc"`. For several
-        tasks each key ends in the label, as in `"auc_click"`. Sample weights enter AUC and
-        logloss; gAUC counts rows. What is undefined (AUC of one class, anything of no rows) is
-        `nan`, with a warning.
+        The metrics by name, such as `{"auc": ..., "logloss": ...}`. For several tasks each key ends
+        in the label, as in `"auc_click"`. Sample weights enter all but gAUC, which counts rows.
+        What is undefined (AUC of one class, anything of no rows) is `nan`, with a warning.
 
     Raises:
         ValueError: If a model without schema, an endless dataset, a batch of another form, NaN
-            logits, labels other than 0 and 1, or no group for a schema that names one. The message
-            says where and what was expected.
+            logits, labels of another kind than the schema says, or no group for a schema that names
+            one. The message says where and what was expected.
 
     Example:
 
@@ -92,7 +102,10 @@ class _Rows:
 
     def __init__(self, schema: FeatureSchema) -> None:
         self.schema = schema
-        self.tasks = [_Task(label, schema.group is not None) for label in schema.labels]
+        self.tasks = [
+            make_task(label, kind, schema.group is not None)
+            for label, kind in zip(schema.labels, schema.label_kinds, strict=True)
+        ]
         self.group_codes = GroupCodes()
         self.seen = 0
         self.grouped_by_ids = 0
@@ -115,7 +128,7 @@ class _Rows:
         labels = _columns("label", labels, size, num_tasks)
         weights = _weight_columns(weights, size, num_tasks)
         groups = None
-        if self.schema.group is not None:
+        if self.schema.group is not None and "binary" in self.schema.label_kinds:
             groups = self.group_codes.encode(self._groups_of(features))
 
         column = self.schema.group_column
@@ -152,11 +165,14 @@ class _Rows:
     def measure(self) -> dict[str, float]:
         """The metrics of all rows."""
         schema = self.schema
-        names = ["auc", "logloss"] + (["gauc"] if schema.group is not None else [])
         suffixes = [""] if schema.num_tasks == 1 else [f"_{label}" for label in schema.labels]
         if not self.seen:
             warnings.warn("The dataset is empty: all metrics are nan", UserWarning, stacklevel=3)
-            return {name + suffix: float("nan") for suffix in suffixes for name in names}
+            return {
+                name + suffix: float("nan")
+                for suffix, task in zip(suffixes, self.tasks, strict=True)
+                for name in task.names
+            }
         if self.unknown_ids:
             warnings.warn(
                 f"gAUC groups rows by the ids of feature '{schema.group}': {self.unknown_ids} of "
@@ -184,87 +200,6 @@ class _Rows:
                 f"{min(task.first_nan_row for task in tasks)}). Look for NaN in the features of "
                 "that row and in the weights"
             )
-
-
-class _Task:
-    """What is kept of every row for one label."""
-
-    def __init__(self, label: str, grouped: bool) -> None:
-        self.label = label
-        self.pairs = PairStream()
-        self.grouped_pairs = PairStream(grouped=True) if grouped else None
-        self.losses = BlockSum()
-        self.weights = BlockSum()
-        self.nan_rows = 0
-        self.first_nan_row = 0
-
-    def add(
-        self,
-        labels: _Array,
-        logits: _Array,
-        weights: _Array | None,
-        groups: _Array | None,
-        first_row: int,
-    ) -> None:
-        """Keep a batch whose first row has that number."""
-        self._check("labels", labels, (labels == 0) | (labels == 1), "0 or 1", first_row)
-        if weights is not None:
-            is_weight = np.isfinite(weights) & (weights >= 0)
-            expected = "finite numbers of at least 0"
-            self._check("sample_weight", weights, is_weight, expected, first_row)
-        is_nan = np.isnan(logits)
-        if is_nan.any():
-            if not self.nan_rows:
-                self.first_nan_row = first_row + int(np.argmax(is_nan))
-            self.nan_rows += int(is_nan.sum())
-            logits = np.where(is_nan, np.float32(0), logits)  # Nothing is measured any more.
-        is_click = labels == 1
-        if self.grouped_pairs is not None:
-            self.grouped_pairs.add(is_click, logits, groups=groups)
-        if weights is not None and (weights == 1).all():
-            weights = None
-        if weights is not None:
-            counted = weights > 0
-            is_click, logits, weights = is_click[counted], logits[counted], weights[counted]
-        self.pairs.add(is_click, logits, weights)
-        losses = log_losses(is_click, logits.astype(np.float64))
-        double_weights = np.ones(len(losses)) if weights is None else weights.astype(np.float64)
-        self.losses.add(losses * double_weights)
-        self.weights.add(double_weights)
-
-    def _check(
-        self, argument: str, values: _Array, is_right: _Array, expected: str, first_row: int
-    ) -> None:
-        if not is_right.all():
-            row = int(np.argmin(is_right))
-            raise ValueError(
-                f"Task '{self.label}': `{argument}`: expected {expected}. "
-                f"Received: {values[row]:g} in row {first_row + row}"
-            )
-
-    def measure(self) -> Iterator[tuple[str, float | None, str]]:
-        """Name, value and, where it is None, the reason."""
-        total = self.weights.value
-        positives = len(self.pairs.positives.keys)
-        counted = positives + len(self.pairs.negatives.keys)
-        label = int(positives > 0)
-        seen = (
-            f"all rows of positive weight ({counted}) have label {label}"
-            if counted
-            else "no row has positive weight"
-        )
-        yield "auc", self.pairs.auc(), f"AUC is nan: it needs both classes, but {seen}"
-        loss = self.losses.value / total if total else None
-        yield "logloss", loss, "logloss is nan: it needs rows of positive weight"
-        if self.grouped_pairs is not None:
-            mean = self.grouped_pairs.group_auc()
-            # Counting the groups takes memory: only where the message needs it.
-            groups = self.grouped_pairs.num_groups() if mean is None else 0
-            problem = (
-                "gAUC is nan: it needs a group with both classes, but none of "
-                f"{groups} groups has both"
-            )
-            yield "gauc", mean, problem
 
 
 def _batches_of(dataset: Any, batch_size: int) -> tuple[Iterator[_Batch], int | None]:

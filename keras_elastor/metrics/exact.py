@@ -5,7 +5,10 @@ All take one-dimensional arrays, one entry per row; a column `(rows, 1)` counts 
 
 from __future__ import annotations
 
+import datetime
+import numbers
 import warnings
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -101,8 +104,8 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
     Args:
         labels: 0 or 1 per row, shape `(rows,)`, any dtype.
         scores: Logits or probabilities, shape `(rows,)`, any real dtype.
-        groups: Group of each row, integers or strings, shape `(rows,)`; rows of one group may lie
-            anywhere.
+        groups: Group of each row, numbers, strings or dates, shape `(rows,)`; rows of one group may
+            lie anywhere. 7 and 7.0 are one group.
         sample_weight: Weight per row, finite and not negative, shape `(rows,)`; n_u is then the sum
             of the group's weights. Default: 1.
 
@@ -110,8 +113,7 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
         The mean in `[0, 1]`; `nan`, with a warning, where no group has both classes.
 
     Raises:
-        ValueError: As for `exact_auc`, one group per row is not given, or groups are neither whole
-            numbers nor text.
+        ValueError: As for `exact_auc`, one group per row is not given, or a group is missing.
 
     Example:
 
@@ -196,10 +198,10 @@ def checked_vector(argument: str, values: Any, labels: _Array | None = None) -> 
 
 
 def checked_groups(groups: Any, labels: _Array | None = None) -> _Array:
-    """Groups as a vector of whole numbers or of text, equal where the groups are.
+    """Groups as a vector of numbers or of text, equal where the groups are.
 
-    A group keeps its value however it is stored: integers of any width, floats that hold whole
-    numbers, bytes and text, objects.
+    A group keeps its value however it is stored: numbers of any width, bytes and text, objects.
+    Dates and times are microseconds since 1970, which is what makes those of all units equal.
     """
     array = checked_vector("groups", groups, labels)
     kind = array.dtype.kind
@@ -208,24 +210,49 @@ def checked_groups(groups: Any, labels: _Array | None = None) -> _Array:
     if kind == "S":
         return np.char.decode(array, "utf-8")
     if kind == "f":
+        whole = array == np.floor(array)
         # Above, neighbours are one float.
-        wrong = ~((array == np.floor(array)) & (np.abs(array) < 2.0**53))
-        _refuse(wrong, "groups", array, "expected whole numbers or text")
-        return array.astype(np.int64)
+        wrong = ~np.isfinite(array) | (whole & (np.abs(array) >= 2.0**53))
+        _refuse(wrong, "groups", array, "expected finite numbers, whole ones below 2^53, or text")
+        return array.astype(np.int64) if whole.all() else array
+    if kind == "M":
+        return _microseconds(array)
     names = [
         name.decode() if isinstance(name, bytes) else name for name in array.astype(object).tolist()
     ]
+    kinds = next((kinds for kinds in _GROUPS if names and isinstance(names[0], kinds)), _GROUPS[0])
     for row, name in enumerate(names):
-        kinds = (str,) if isinstance(names[0], str) else (int, np.integer)
-        if not isinstance(name, kinds):
+        if not isinstance(name, kinds) or name != name or getattr(name, "tzinfo", None):
             raise ValueError(
-                "`groups`: expected whole numbers or text, one of both in all rows. Received: "
-                f"{name!r} (of type {type(name).__name__}) in row {row}. Give each group a number, "
-                "a missing one, too"
+                "`groups`: expected numbers, text, or dates without a time zone, one of these in "
+                f"all rows. Received: {name!r} (of type {type(name).__name__}) in row {row}. Give "
+                "each group a number, a missing one, too"
             )
+    if kinds == _GROUPS[-1] and names:
+        return _microseconds(np.array(names, "datetime64[us]"))
     named = np.empty(len(names), object)
     named[:] = names
     return named
+
+
+_GROUPS: tuple[Any, ...] = ((str,), (numbers.Number,), (datetime.date,))
+
+
+def _microseconds(times: _Array) -> _Array:
+    """Times as microseconds since 1970; fractions of one where there are any."""
+    missing = np.flatnonzero(np.isnat(times))
+    if len(missing):
+        raise ValueError(
+            f"`groups`: expected a date. Received: none in row {missing[0]}. Give what is missing "
+            "a date of its own"
+        )
+    rounded = times.astype("datetime64[us]")
+    whole: _Array = rounded.astype(np.int64)
+    if (rounded.astype(times.dtype) == times).all():
+        return whole
+    exact = np.empty(len(times), object)
+    exact[:] = [Fraction(nanoseconds, 1000) for nanoseconds in times.astype("M8[ns]").tolist()]
+    return exact
 
 
 def _refuse(wrong: _Array, argument: str, values: _Array, expected: str) -> None:

@@ -80,19 +80,20 @@ class GroupCodes:
     """A number below 2^32 for each group, whatever its batch stores it as."""
 
     def __init__(self) -> None:
-        self._codes: dict[int | str, int] = {}
+        self._codes: dict[Any, int] = {}
 
     def encode(self, groups: Any) -> _Array:
         """The numbers of a batch of groups, `(rows,)` uint64.
 
         Raises:
-            ValueError: If groups are neither whole numbers nor text, or batches hold some of both.
+            ValueError: If groups are neither numbers, text nor dates, or batches hold text and
+                others.
         """
         names, rows = np.unique(checked_groups(groups), return_inverse=True)
         known = next(iter(self._codes), None)
         if len(names) and known is not None and isinstance(names[0], str) != isinstance(known, str):
             raise ValueError(
-                "`groups`: expected whole numbers in all batches, or text in all. Received: "
+                "`groups`: expected numbers or dates in all batches, or text in all. Received: "
                 f"{names[0].item() if isinstance(names[0], np.generic) else names[0]!r} after "
                 f"{known!r}"
             )

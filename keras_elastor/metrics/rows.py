@@ -29,27 +29,51 @@ def prepare_rows(
     Raises:
         ValueError: If there are several tasks, or not one label per prediction.
     """
-    labels = _one_task(metric, "y_true", y_true)
-    logits = _one_task(metric, "y_pred", y_pred)
-    if None not in (*labels.shape, *logits.shape) and labels.shape != logits.shape:
-        raise ValueError(
-            "Expected one label per prediction. Received: "
-            f"{labels.shape[0]} labels and {logits.shape[0]} predictions"
-        )
+    labels, logits, weights = _columns(metric, y_true, y_pred, sample_weight)
     if not from_logits:
         logits = ops.log(logits) - ops.log1p(-logits)
+    is_label = ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1))
+    return _counted(labels, logits, weights, is_label)
+
+
+def prepare_values(
+    metric: str, y_true: Any, y_pred: Any, sample_weight: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Counts, predictions and weights of a batch that can be counted.
+
+    As `prepare_rows`, but a label is any finite number of at least 0.
+    """
+    labels, predictions, weights = _columns(metric, y_true, y_pred, sample_weight)
+    is_label = ops.logical_and(ops.isfinite(labels), ops.greater_equal(labels, 0))
+    return _counted(labels, predictions, weights, is_label)
+
+
+def _counted(
+    labels: Tensor, predictions: Tensor, weights: Tensor, is_label: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows that can be counted; of the others the weight is NaN, or 0 where it is 0."""
+    usable = ops.logical_and(is_label, ops.logical_not(ops.isnan(predictions)))
+    counted = ops.logical_or(usable, ops.equal(weights, 0))
+    weights = ops.where(counted, weights, float("nan"))
+    return ops.where(usable, labels, 0.0), ops.where(usable, predictions, 0.0), weights
+
+
+def _columns(
+    metric: str, y_true: Any, y_pred: Any, sample_weight: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels, predictions and weights as float32 vectors."""
+    labels = _one_task(metric, "y_true", y_true)
+    predictions = _one_task(metric, "y_pred", y_pred)
+    if None not in (*labels.shape, *predictions.shape) and labels.shape != predictions.shape:
+        raise ValueError(
+            "Expected one label per prediction. Received: "
+            f"{labels.shape[0]} labels and {predictions.shape[0]} predictions"
+        )
     weights = ops.ones_like(labels)
     if sample_weight is not None:
         sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
         weights = weights * ops.reshape(sample_weight, (-1,))
-
-    usable = ops.logical_and(
-        ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1)),
-        ops.logical_not(ops.isnan(logits)),
-    )
-    counted = ops.logical_or(usable, ops.equal(weights, 0))
-    weights = ops.where(counted, weights, float("nan"))
-    return ops.where(usable, labels, 0.0), ops.where(usable, logits, 0.0), weights
+    return labels, predictions, weights
 
 
 def _one_task(metric: str, argument: str, values: Any) -> Tensor:

@@ -16,6 +16,7 @@ from keras_elastor.models.baselines import (
     Wukong,
     xDeepFM,
 )
+from keras_elastor.models.grow import grow
 from keras_elastor.models.ranking_model import RankingModel, encode, make_inputs
 from keras_elastor.models.registry import (
     create,
@@ -47,6 +48,7 @@ __all__ = [
     "create",
     "encode",
     "get_preset",
+    "grow",
     "list_models",
     "list_presets",
     "make_inputs",

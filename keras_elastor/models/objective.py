@@ -10,8 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elastor.metrics import AUC, LogLoss
+from keras_elastor.label import LabelKind
+from keras_elastor.losses import LabelLoss
+from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance, TaskMetric
 from keras_elastor.models.entry_points import CheckedModel
+from keras_elastor.schema import FeatureSchema
 
 
 class LogitModel(CheckedModel):
@@ -23,10 +26,19 @@ class LogitModel(CheckedModel):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """`keras.Model.compile` with other defaults; whatever is given replaces them.
 
-        Without arguments the model is trained with Adam on the binary cross-entropy of its logits.
-        Where neither a loss nor metrics are given, a model of one task reports `ke.metrics.AUC` and
-        `ke.metrics.LogLoss`. A loss or metric that expects probabilities is a warning that says
-        what to write.
+        Without arguments the model is trained with Adam on the loss that the kinds of its labels
+        ask for (see `ke.Label`): the binary cross-entropy of its logits where all are 0 or 1.
+        Where neither a loss nor metrics are given, each task reports metrics of its kind, for
+        several tasks with the label behind the name, as in `auc_click`:
+
+        | kind | metrics |
+        |---|---|
+        | "binary" | `ke.metrics.AUC`, `ke.metrics.LogLoss` |
+        | "soft" | `keras.metrics.BinaryCrossentropy` as `logloss` |
+        | "regression" | `mse`, `mae` and `rmse` of Keras |
+        | "count" | `ke.metrics.PoissonDeviance` |
+
+        A loss or metric that expects probabilities is a warning that says what to write.
 
         Example:
 
@@ -35,18 +47,36 @@ class LogitModel(CheckedModel):
         >>> model.compile()
         >>> model.optimizer.name, model.loss.name
         ('adam', 'binary_crossentropy')
+
+        Raises:
+            ValueError: If the loss is a cross-entropy and a label is a regression or a count.
         """
         given = dict(inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments)
         del given["self"]
         if "loss" not in given:
-            given["loss"] = keras.losses.BinaryCrossentropy(from_logits=True)
-            if self.schema.num_tasks == 1 and not {"metrics", "weighted_metrics"} & given.keys():
-                given["metrics"] = [AUC(from_logits=True), LogLoss(from_logits=True)]
+            given["loss"] = _loss_of(self.schema.label_kinds)
+            if not {"metrics", "weighted_metrics"} & given.keys():
+                given["metrics"] = _metrics_of(self.schema)
+        self._refuse_cross_entropy(given["loss"])
         for advice in _advice(given):
             warnings.warn(
                 f"{type(self).__name__} '{self.name}' gives logits. {advice}", stacklevel=2
             )
         super().compile(**{"optimizer": "adam", **given})
+
+    def _refuse_cross_entropy(self, loss: Any) -> None:
+        """Numbers outside of [0, 1] have no cross-entropy, but Keras gives one."""
+        for one in keras.tree.flatten(loss):
+            found = _find("loss", one) if isinstance(one, str) else one
+            if not isinstance(found, keras.losses.BinaryCrossentropy):
+                continue
+            for name, kind in zip(self.schema.labels, self.schema.label_kinds, strict=True):
+                if kind in ("regression", "count"):
+                    raise ValueError(
+                        f"{type(self).__name__} '{self.name}', label '{name}' of kind "
+                        f"'{kind}': expected a loss for its values. Received: a binary "
+                        "cross-entropy. Leave `loss` out to get the one of the label's kind"
+                    )
 
     def compile_from_config(self, config: Any) -> None:
         """Compile the model as it was when it was saved."""
@@ -70,6 +100,37 @@ class LogitModel(CheckedModel):
         """`keras.Model.compute_metrics` of labels and weights shaped like the logits."""
         y, sample_weight = _as_column(y, y_pred), _as_column(sample_weight, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
+
+
+def _loss_of(kinds: tuple[LabelKind, ...]) -> keras.losses.Loss:
+    if set(kinds) <= {"binary", "soft"}:
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+    return LabelLoss(kinds)
+
+
+def _metrics_of(schema: FeatureSchema) -> list[keras.metrics.Metric]:
+    """The metrics of each task, by the kind of its label."""
+    if schema.num_tasks == 1:
+        return _metrics_of_kind(schema.label_kinds[0])
+    return [
+        TaskMetric(metric, task, f"{metric.name}_{name}")
+        for task, (name, kind) in enumerate(zip(schema.labels, schema.label_kinds, strict=True))
+        for metric in _metrics_of_kind(kind)
+    ]
+
+
+def _metrics_of_kind(kind: LabelKind) -> list[keras.metrics.Metric]:
+    if kind == "binary":
+        return [AUC(from_logits=True), LogLoss(from_logits=True)]
+    if kind == "soft":
+        return [keras.metrics.BinaryCrossentropy("logloss", from_logits=True)]
+    if kind == "count":
+        return [PoissonDeviance(from_logits=True)]
+    return [
+        keras.metrics.MeanSquaredError("mse"),
+        keras.metrics.MeanAbsoluteError("mae"),
+        keras.metrics.RootMeanSquaredError("rmse"),
+    ]
 
 
 def _as_column(values: Any, logits: Any) -> Any:

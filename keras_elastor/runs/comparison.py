@@ -144,6 +144,11 @@ def compare(
     data = load_data(configs[0])
     if data.schema.num_tasks > 1:
         raise ValueError("Expected a dataset with one label: models of several are not compared")
+    if data.schema.label_kinds != ("binary",):
+        raise ValueError(
+            f"Label '{data.schema.labels[0]}': expected labels of 0 and 1, whose AUC and logloss "
+            f"are compared. Received: a label of the kind '{data.schema.label_kinds[0]}'"
+        )
     results: list[list[RunResult]] = []
     for config in configs:
         results.append([])

@@ -20,6 +20,8 @@ from keras_elastor.utils.optional import import_optional
 DataFrame: TypeAlias = Any
 
 _FORMATS = (".csv", ".parquet")
+# How the predictions of a kind of label are called, where they are no probabilities.
+_COLUMNS = {"regression": "value", "count": "rate"}
 # What is in memory at a time: so many bytes of text, or 4,096 rows of Parquet.
 _SEGMENT_BYTES = 1 << 20
 
@@ -31,7 +33,7 @@ def predict_file(
     batch_size: int = 4096,
     verbose: bool = False,
 ) -> int:
-    """Write the rows of a file with their click probabilities to another file.
+    """Write the rows of a file with their predictions to another file.
 
     Args:
         run: Folder of a run, or one that `Predictor.save` wrote.
@@ -41,7 +43,8 @@ def predict_file(
             the run has vocabularies, and ids otherwise, lists in CSV separated by spaces. Other
             columns are kept as they are.
         output_path: CSV or Parquet; has the columns of the input and `probability`, or
-            `probability_<label>` for each of several labels. It appears when all is written.
+            `probability_<label>` for each of several labels; `value` for a label that is a
+            regression, `rate` for a count. It appears when all is written.
         batch_size: Rows per step of the model; memory does not grow with the file.
         verbose: Whether to show a progress bar.
 
@@ -68,7 +71,9 @@ def predict_file(
     columns = read_header(source, separator, file_columns)
     require_columns(source, columns, preprocessor.sources)
     labels = predictor.labels
-    names = ["probability"] if len(labels) == 1 else [f"probability_{name}" for name in labels]
+    names = [_COLUMNS.get(kind, "probability") for kind in preprocessor.schema.label_kinds]
+    if len(labels) > 1:
+        names = [f"{name}_{label}" for name, label in zip(names, labels, strict=True)]
     for name in names:
         if name in columns:
             raise ValueError(f"{source}: the column '{name}' is there already. Rename it")

@@ -1,4 +1,4 @@
-"""A model with its preprocessor: raw rows in, probabilities out, kept in one folder."""
+"""A model with its preprocessor: raw rows in, predictions out, kept in one folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from keras_elastor.data.preprocessor import Preprocessor, raise_bad_row
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder
-from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
+from keras_elastor.data.vocabularies.vector_table import vectors_of
+from keras_elastor.label import LabelKind
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.run_folder import describe_versions
 from keras_elastor.runs.runner import load_model
@@ -58,7 +60,7 @@ class Predictor:
     def __init__(self, model: keras.Model, preprocessor: Preprocessor) -> None:
         schema = getattr(model, "schema", preprocessor.schema)
         wrong = set(schema.features) ^ set(preprocessor.schema.features)
-        if wrong or schema.labels != preprocessor.schema.labels:
+        if wrong or schema.label != preprocessor.schema.label:
             shown = sorted({feature.name for feature in wrong}) or [*schema.labels]
             raise ValueError(
                 "Expected a preprocessor with the features and labels of the model. They differ "
@@ -73,7 +75,7 @@ class Predictor:
         return self.preprocessor.schema.labels
 
     def predict(self, rows: Rows, batch_size: int = 4096) -> dict[str, np.ndarray]:
-        """Probabilities of raw rows.
+        """Predictions for raw rows.
 
         Args:
             rows: One row or millions: a pandas or polars DataFrame, an Arrow table, a list of one
@@ -83,7 +85,8 @@ class Predictor:
                 memory beside the rows does not grow with their number.
 
         Returns:
-            `(rows,)` float64 by label, in the order of the rows. `table.assign(**probabilities)` of
+            `(rows,)` float64 by label, in the order of the rows: probabilities, or values or rates
+            where the label is of that kind (see `ke.Label`). `table.assign(**probabilities)` of
             pandas and `table.with_columns(**probabilities)` of polars replace the columns of the
             labels by them.
 
@@ -107,7 +110,7 @@ class Predictor:
     def predict_features(
         self, features: dict[str, np.ndarray], batch_size: int = 4096
     ) -> dict[str, np.ndarray]:
-        """Probabilities of rows that the preprocessor has encoded.
+        """Predictions for rows that the preprocessor has encoded.
 
         Args:
             features: By name.
@@ -131,9 +134,12 @@ class Predictor:
             logits.append(
                 np.asarray(part, np.float64)[: rows - start].reshape(-1, len(self.labels))
             )
-        # Not 1 / (1 + exp(-x)), which overflows on the way.
-        probabilities = np.exp(-np.logaddexp(0, -np.concatenate(logits)))
-        return {name: probabilities[:, task] for task, name in enumerate(self.labels)}
+        columns = np.concatenate(logits).T
+        kinds = self.preprocessor.schema.label_kinds
+        return {
+            name: _prediction(kind, column)
+            for name, kind, column in zip(self.labels, kinds, columns, strict=True)
+        }
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write model, recipe and vocabularies into a folder.
@@ -207,14 +213,24 @@ class Predictor:
         vocabularies = {}
         if (run / "vocabularies.json").exists():
             configs = read_file(run / "vocabularies.json")
-            vocabularies = {table: Vocabulary.from_config(c) for table, c in configs.items()}
+            vocabularies = {table: vocabulary_from_config(c) for table, c in configs.items()}
         if (run / "recipe.json").exists():
             recipe = Recipe.from_config(read_file(run / "recipe.json"))
-            fitted = Encoder.from_fitted_config(
-                recipe, vocabularies, read_file(run / "fitted.json")
-            )
+            config = read_file(run / "fitted.json")
+            fitted = Encoder.from_fitted_config(recipe, vocabularies, config, vectors_of(recipe))
             return cls(model, Preprocessor.of_encoder(fitted))
         return cls(model, Preprocessor.from_schema(model.schema, vocabularies))
+
+
+def _prediction(kind: LabelKind, logits: np.ndarray) -> np.ndarray:
+    """Probabilities, values or rates, as the kind of the label has it."""
+    predictions = logits
+    if kind == "count":
+        predictions = np.exp(logits)
+    elif kind != "regression":
+        # Not 1 / (1 + exp(-x)), which overflows on the way.
+        predictions = np.exp(-np.logaddexp(0, -logits))
+    return predictions
 
 
 def open_predictor(folder: str | os.PathLike[str]) -> Predictor:

@@ -241,8 +241,8 @@ def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCall
     folder.save_weights(model, folder.path / "best.weights.h5")
     evaluation = next(e for e in callback.evaluations if e["step"] == callback.best_step)
     metrics = {}
-    names = [name for name in evaluation if name.partition("_")[0] in ("auc", "logloss", "gauc")]
-    metrics["valid"] = {name: evaluation[name] for name in names}
+    others = {"step", "epoch", "learning_rate", "loss", "monitor", "gain"}
+    metrics["valid"] = {k: v for k, v in evaluation.items() if k not in others}
     if len(data.test):
         batches = data.test.dataset(folder.config.batch_size)
         metrics["test"] = evaluate(model, callback.interruptible(batches))

@@ -31,7 +31,8 @@ class KerasProtocol(Protocol):
             `{"name": "adamw", "learning_rate": 1e-3}`; a `learning_rate` that is a schedule is
             named in the same way. Default: "adam".
         loss: Name, or name and arguments. Models give logits, so that a loss that can take them
-            does. Default: "binary_crossentropy".
+            does. None is the loss of the model's labels, by their kinds. Default:
+            "binary_crossentropy".
         learning_rate_factor: What the learning rate is multiplied by at an evaluation without
             gain. Default: 1.
         arguments: The others of `Protocol`: `monitor`, `evaluate_every`, `patience`, `min_delta`
@@ -55,7 +56,7 @@ class KerasProtocol(Protocol):
     """
 
     optimizer: str | Mapping[str, Any] = "adam"
-    loss: str | Mapping[str, Any] = "binary_crossentropy"
+    loss: str | Mapping[str, Any] | None = "binary_crossentropy"
     learning_rate_factor: float = dataclasses.field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -80,14 +81,17 @@ class KerasProtocol(Protocol):
         modules = [keras.optimizers, optimizers]
         return _make(keras.optimizers.Optimizer, modules, values, "optimizer")
 
-    def make_loss(self) -> keras.losses.Loss:
-        """The loss, on logits where it can take them."""
+    def make_loss(self) -> keras.losses.Loss | None:
+        """The loss, on logits where it can take them; None for that of the labels' kinds."""
+        if self.loss is None:
+            return None
         values = _with_name(self.loss, "loss")
         kind = _find(keras.losses.Loss, [keras.losses], values["name"], "loss")
         if "from_logits" in inspect.signature(kind).parameters:
             given = values.setdefault("from_logits", True)
             self.check("loss", given is True, "with from_logits=true, as models give logits")
-        return _make(keras.losses.Loss, [keras.losses], values, "loss")
+        made: keras.losses.Loss = _make(keras.losses.Loss, [keras.losses], values, "loss")
+        return made
 
     def compile(self, model: keras.Model, **arguments: Any) -> None:
         """Compile a model with the optimizer and the loss.
@@ -96,7 +100,10 @@ class KerasProtocol(Protocol):
             model: A model of logits.
             arguments: Further arguments of `model.compile`, such as `metrics`.
         """
-        model.compile(self.make_optimizer(), self.make_loss(), **arguments)
+        loss = self.make_loss()
+        if loss is not None:
+            arguments["loss"] = loss
+        model.compile(optimizer=self.make_optimizer(), **arguments)
 
 
 def _with_name(value: str | Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Sequence_
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Sequence
 
@@ -135,15 +137,42 @@ def _group_rule(name: str) -> Rule:
     )
 
 
+# Of each kind of label: least and greatest value, whether only whole numbers, and in words.
+_LABELS: dict[str, tuple[float, float, bool, str]] = {
+    "binary": (0.0, 1.0, True, "0 or 1"),
+    "soft": (0.0, 1.0, False, "a number in [0, 1]"),
+    "regression": (-math.inf, math.inf, False, "a finite number"),
+    "count": (0.0, math.inf, True, "a whole number of at least 0"),
+}
+
+
+def _is_no_label(labels: Any, kinds: Sequence_[str]) -> Any:
+    """Marks labels that are not of their task's kind."""
+    # One task may come without an axis of tasks.
+    low, high, whole = (
+        column[0] if len(column) == 1 else list(column)
+        for column in zip(*(_LABELS[kind][:3] for kind in kinds), strict=True)
+    )
+    with np.errstate(invalid="ignore"):
+        is_fraction = labels % 1 != 0
+    return _is_not_finite(labels) | (labels < low) | (labels > high) | (is_fraction & whole)
+
+
 def _label_rule(schema: FeatureSchema) -> Rule:
-    tasks = schema.num_tasks
+    tasks, kinds = schema.num_tasks, schema.label_kinds
+    expected = [_LABELS[kind][3] for kind in kinds]
+    if len(set(expected)) > 1:
+        expected = [f"{name}: {words}" for name, words in zip(schema.labels, expected, strict=True)]
+    is_binary = set(kinds) == {"binary"}
     return Rule(
         f"label {', '.join(map(repr, schema.labels))}",
         dtypes=(*_NUMBER, "bool"),
         row_shapes=((), (1,)) if tasks == 1 else ((tasks,),),
-        is_bad=lambda labels: (labels != 0) & (labels != 1),
-        expected="0 or 1",
-        advice="Turn the outcome into 0 or 1 in the pipeline and drop rows without one",
+        is_bad=lambda labels: _is_no_label(labels, kinds),
+        expected="; ".join(dict.fromkeys(expected)),
+        advice="Turn the outcome into 0 or 1 in the pipeline and drop rows without one"
+        if is_binary
+        else "Drop rows without a label, or give it the kind that it has in ke.Label",
     )
 
 

@@ -32,9 +32,11 @@ def validate(dataset: Any, schema: FeatureSchema) -> int:
     | `Numeric` | float or integer | `(rows,)` | finite |
     | `Embedding` | float or integer | `(rows, dim)` | finite |
     | `schema.group_column` (optional) | integer | `(rows,)` | any |
-    | label, one task | float, integer or bool | `(rows,)` or `(rows, 1)` | 0 or 1 |
-    | label, several tasks | float, integer or bool | `(rows, tasks)` | 0 or 1 |
+    | label, one task | float, integer or bool | `(rows,)` or `(rows, 1)` | of its kind |
+    | label, several tasks | float, integer or bool | `(rows, tasks)` | of its kind |
     | sample weight (optional) | float or integer | `(rows,)` | finite, at least 0 |
+
+    A label is 0 or 1 unless `ke.Label` gives it another kind.
 
     Args:
         dataset: A dict of features, or a tuple `(features, label)` or `(features, label,

@@ -147,11 +147,11 @@ def test_groups_as_text_and_as_bytes_are_one():
 @pytest.mark.parametrize(
     ("groups", "words"),
     [
-        ([0.5, 1], ["whole numbers", "0.5 in row 0"]),
-        ([1.0, float("nan")], ["whole numbers", "nan in row 1"]),
+        ([2.0**53, 1], ["below 2^53", "in row 0"]),
+        ([1.0, float("nan")], ["finite numbers", "nan in row 1"]),
         (np.array([1, None], object), ["None", "NoneType", "row 1"]),
         (np.array(["a", 1], object), ["1 (of type int)", "row 1"]),
-        (np.array(["2026-01-01"], "datetime64[D]"), ["date", "row 0"]),
+        (np.array(["2026-01-01", "NaT"], "datetime64[D]"), ["date", "row 1"]),
     ],
 )
 def test_groups_of_another_kind_are_named(groups, words):

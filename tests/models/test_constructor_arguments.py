@@ -74,9 +74,7 @@ def test_clones_and_templates():
 
 
 def test_a_map_of_dtype_policies_is_kept_whole(tmp_path):
-    policies = keras.dtype_policies.DTypePolicyMap(
-        default_policy="mixed_bfloat16", policy_map={"encoder": keras.DTypePolicy("float32")}
-    )
+    policies = keras.dtype_policies.DTypePolicyMap(default_policy="mixed_bfloat16")
     model = ke.models.DNN(SCHEMA, hidden_units=[8], dtype=policies)
     computes = {layer.name: layer.compute_dtype for layer in model.layers}
     model.save(tmp_path / "model.keras")

@@ -74,7 +74,8 @@ def test_a_metric_of_weights_of_several_tasks():
     assert scores["error"] == pytest.approx(expected, rel=1e-5)
     model = ke.models.FM(schema, embedding_dim=2)
     model.compile()
-    assert list(model.evaluate(features, labels, return_dict=True, verbose=0)) == ["loss"]
+    names = {f"{metric}_{label}" for metric in ("auc", "logloss") for label in schema.labels}
+    assert set(model.evaluate(features, labels, return_dict=True, verbose=0)) == {"loss", *names}
 
 
 def test_compile_alone_is_right():

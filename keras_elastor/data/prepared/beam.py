@@ -39,6 +39,7 @@ from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import SAMPLE, Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
+from keras_elastor.data.vocabularies.vector_table import vectors_of
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -103,7 +104,7 @@ class ClusterPreparation:
         for name in fitter.names:
             fitter.add({name: self._read_counts(name)})
         kinds = source_kinds(self.paths, self.recipe)
-        encoder = fitter.encoder(kinds, known_values)
+        encoder = fitter.encoder(kinds, vectors_of(self.recipe), known_values)
         save_encoder(self.folder, encoder)
         sources = {
             split: tuple(self._read_source(f"{split}-{index}") for index in range(len(paths)))
@@ -208,7 +209,7 @@ def _encode(
     name, names, segment = named
     encoder = _encoder(folder, recipe)
     rows = _right_rows(segment, recipe, names)
-    layout = BlockLayout(encoder.schema, recipe.weight is not None)
+    layout = BlockLayout.of(encoder.schema, recipe)
     matrices = layout.pack(encoder.encode(rows), rows.labels, rows.weight)
     for number, block in enumerate(split_into_blocks(matrices)):
         yield f"{name}-{number}", block

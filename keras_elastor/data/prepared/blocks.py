@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_elastor.data.recipe import Recipe
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Sequence
 from keras_elastor.utils.optional import import_optional
 from keras_elastor.utils.tensorflow import import_tensorflow, without_autograph
@@ -31,10 +32,17 @@ class BlockLayout:
     Args:
         schema: The features.
         has_weight: Whether the rows have sample weights.
+        has_wide_group: Whether the group is an integer of 64 bits, which takes two columns.
     """
 
     schema: FeatureSchema
     has_weight: bool = False
+    has_wide_group: bool = False
+
+    @classmethod
+    def of(cls, schema: FeatureSchema, recipe: Recipe) -> BlockLayout:
+        """The layout of the rows that a recipe gives."""
+        return cls(schema, recipe.weight is not None, recipe.group_dtype == "string")
 
     @property
     def integers(self) -> dict[str, int]:
@@ -45,7 +53,7 @@ class BlockLayout:
             if isinstance(feature, Categorical | Sequence)
         }
         group = self.schema.group_column
-        return widths if group is None else {**widths, group: 1}
+        return widths if group is None else {**widths, group: 1 + self.has_wide_group}
 
     @property
     def floats(self) -> dict[str, int]:
@@ -63,6 +71,8 @@ class BlockLayout:
     ) -> dict[str, np.ndarray]:
         """The matrices of some rows, `(rows, width)` int32 and float32."""
         columns = {**features, "/labels": labels}
+        if self.has_wide_group and self.schema.group_column is not None:
+            columns[self.schema.group_column] = columns[self.schema.group_column].view(np.int32)
         if weight is not None:
             columns["/weight"] = weight
         rows = len(labels)
@@ -93,6 +103,9 @@ class BlockLayout:
             for name in (*self.schema.names, self.schema.group_column)
             if name in columns
         }
+        group = self.schema.group_column
+        if self.has_wide_group and group is not None:
+            features[group] = tf.bitcast(columns[group], tf.int64)
         label = columns["/labels"] if self.schema.num_tasks > 1 else columns["/labels"][:, 0]
         weight = (columns["/weight"][:, 0],) if self.has_weight else ()
         return (features, label, *weight)

@@ -13,10 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder
+from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
+from keras_elastor.data.vocabularies.vector_table import VectorTable, pretrained, read_vectors
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.version import __version__
@@ -24,6 +28,7 @@ from keras_elastor.version import __version__
 MANIFEST = "manifest.json"
 VOCABULARIES = "vocabularies"
 FITTED = "fitted.json"
+VECTORS = "vectors"
 REJECTED = "rejected.jsonl"
 # 2: equal values have one text in all storages; ids of floats, booleans and instants changed.
 _FORMAT = 2
@@ -51,13 +56,13 @@ class Shard:
     Args:
         rows: Number of rows.
         num_bytes: Its size.
-        positives: Rows whose label is 1, for each task.
+        positives: Sum of the labels for each task: of binary ones, the rows whose label is 1.
         rejected: Rows of the source that were left out.
     """
 
     rows: int
     num_bytes: int
-    positives: tuple[int, ...]
+    positives: tuple[int | float, ...]
     rejected: int = 0
 
 
@@ -85,7 +90,7 @@ class SplitManifest:
 
     @property
     def label_rates(self) -> tuple[float, ...]:
-        """Share of the rows whose label is 1, for each task."""
+        """Mean of the labels for each task: of binary ones, the share of rows with a 1."""
         totals = zip(*(shard.positives for shard in self.shards), strict=True)
         return tuple(sum(total) / max(self.rows, 1) for total in totals)
 
@@ -113,7 +118,7 @@ class Manifest:
     @property
     def layout(self) -> BlockLayout:
         """Where each column lies in a block."""
-        return BlockLayout(self.schema, has_weight=self.recipe.weight is not None)
+        return BlockLayout.of(self.schema, self.recipe)
 
     def get_config(self) -> dict[str, Any]:
         """Plain values, with what follows from them for people to read."""
@@ -201,6 +206,11 @@ def shard_from_config(config: dict[str, Any]) -> Shard:
     return Shard(**{**config, "positives": tuple(config["positives"])})
 
 
+def plain_sums(sums: np.ndarray) -> tuple[int | float, ...]:
+    """Sums of labels as plain numbers, whole ones as integers."""
+    return tuple(int(total) if total.is_integer() else total for total in sums.tolist())
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     with open(path, "rb") as file:
@@ -225,6 +235,7 @@ def write_atomically(path: Path, text: str) -> None:
 def save_encoder(folder: str | os.PathLike[str], encoder: Encoder) -> None:
     """Write what a recipe got from its training rows, as readable files."""
     save_vocabularies(folder, encoder.vocabularies)
+    save_vectors(folder, encoder.vectors)
     text = json.dumps(encoder.fitted_config(), indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(folder, FITTED), text.encode())
 
@@ -241,9 +252,25 @@ def save_vocabularies(
         list(pool.map(Vocabulary.save, vocabularies.values(), paths))
 
 
-def _file_name(number: int, table: str) -> str:
+def save_vectors(folder: str | os.PathLike[str], vectors: Mapping[str, VectorTable]) -> None:
+    """Write the vectors of each pretrained column as a Parquet file."""
+    for number, (name, table) in enumerate(vectors.items()):
+        table.save(storage.join(folder, VECTORS, _file_name(number, name, "parquet")))
+
+
+def load_vectors(folder: str | os.PathLike[str], recipe: Recipe) -> dict[str, VectorTable]:
+    """Read what `save_vectors` wrote."""
+    return {
+        column.name: read_vectors(
+            storage.join(folder, VECTORS, _file_name(number, column.name, "parquet")), column.dim
+        )
+        for number, column in enumerate(pretrained(recipe))
+    }
+
+
+def _file_name(number: int, table: str, suffix: str = "json") -> str:
     # Tables may have names that are no file names.
-    return f"{number:03d}_{re.sub(r'[^a-zA-Z0-9_.-]', '_', table)[:80]}.json"
+    return f"{number:03d}_{re.sub(r'[^a-zA-Z0-9_.-]', '_', table)[:80]}.{suffix}"
 
 
 def load_vocabularies(
@@ -256,9 +283,16 @@ def load_vocabularies(
         tables: Names of the tables, in the order in which they were saved.
     """
     return {
-        table: Vocabulary.load(storage.join(folder, VOCABULARIES, _file_name(number, table)))
+        table: _load_vocabulary(storage.join(folder, VOCABULARIES, _file_name(number, table)))
         for number, table in enumerate(tables)
     }
+
+
+def _load_vocabulary(path: str) -> Vocabulary:
+    try:
+        return vocabulary_from_config(json.loads(storage.read_bytes(path)))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -> Encoder:
@@ -271,4 +305,4 @@ def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -
     recipe = Manifest.load(folder).recipe if recipe is None else recipe
     vocabularies = load_vocabularies(folder, recipe.tables)
     fitted = json.loads(storage.read_bytes(storage.join(folder, FITTED)))
-    return Encoder.from_fitted_config(recipe, vocabularies, fitted)
+    return Encoder.from_fitted_config(recipe, vocabularies, fitted, load_vectors(folder, recipe))

@@ -19,6 +19,7 @@ from keras_elastor.data.vocabularies.known_values import (
     check_known_values,
     describe_known_values,
 )
+from keras_elastor.data.vocabularies.vector_table import describe_vectors, vectors_of
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
@@ -112,6 +113,7 @@ def prepare(
     check_recipe(recipe)
     known_values = known_values or {}
     check_known_values(known_values, recipe)
+    vectors = vectors_of(recipe)
     paths = _find_files(files)
     names = {
         path: read_header(path, recipe.separator, recipe.file_columns)
@@ -127,9 +129,10 @@ def prepare(
             "on_error": on_error,
             "segment_bytes": segment_bytes,
             **describe_known_values(known_values),
+            **describe_vectors(vectors),
         }
         preparation = Preparation(
-            folder, recipe, paths, names, options, progress, known_values, kinds
+            folder, recipe, paths, names, options, progress, known_values, kinds, vectors
         )
         return preparation.manifest()
 

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from keras_elastor.data.prepared.blocks import (
     BlockLayout,
     shard_name,
@@ -26,6 +28,7 @@ from keras_elastor.data.prepared.manifest import (
     Source,
     SplitManifest,
     load_encoder,
+    plain_sums,
     save_encoder,
     shard_from_config,
     versions,
@@ -41,6 +44,7 @@ from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
+from keras_elastor.data.vocabularies.vector_table import VectorTable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -67,6 +71,7 @@ class Preparation:
         progress: Whether to show a bar.
         known_values: By table, as for `ke.data.prepare`.
         kinds: Of the values of each column in the training files.
+        vectors: Of pretrained columns, by the column's name.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Preparation:
         progress: bool,
         known_values: KnownValues,
         kinds: Mapping[str, str],
+        vectors: Mapping[str, VectorTable],
     ) -> None:
         self._folder = folder
         self._work = folder / _UNFINISHED
@@ -89,6 +95,7 @@ class Preparation:
         self._options = options
         self._known_values = known_values
         self._kinds = kinds
+        self._vectors = vectors
         self._bar = ProgressBar(progress)
         self._workers = min(os.cpu_count() or 1, _MAX_WORKERS)
 
@@ -189,7 +196,7 @@ class Preparation:
         for split in self._paths:
             for summary in self._read_split(split):
                 fitter.add(summary)
-        encoder = fitter.encoder(self._kinds, self._known_values)
+        encoder = fitter.encoder(self._kinds, self._vectors, self._known_values)
         save_encoder(self._folder, encoder)
         done.touch()
         return encoder
@@ -298,12 +305,12 @@ class Preparation:
     def _write_shard(self, split: str, encoder: Encoder, number: int) -> tuple[int, Place, Shard]:
         part = self._part(split, number)
         rows, place = load_rows(part)
-        layout = BlockLayout(encoder.schema, self._recipe.weight is not None)
+        layout = BlockLayout.of(encoder.schema, self._recipe)
         path = part.with_suffix(".tfrecord")
         partial = part.with_suffix(".partial")
         size = write_blocks(partial, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
         partial.replace(path)
-        positives = tuple(int(count) for count in rows.labels.sum(axis=0))
+        positives = plain_sums(rows.labels.sum(axis=0, dtype=np.float64))
         shard = Shard(len(rows), size, positives, place.rejected)
         write_atomically(path.with_suffix(".json"), json.dumps(dataclasses.asdict(shard)))
         # What is written is not needed twice on the disk.

@@ -15,13 +15,18 @@ from keras_elastor.data.reading.text_rows import BadRow, parse_lines
 from keras_elastor.data.reading.typed_rows import TypedRows, parse_expression, type_rows
 from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import CategoricalColumn, SequenceColumn
+from keras_elastor.data.recipe_columns import (
+    CategoricalColumn,
+    CrossedColumn,
+    NumericColumn,
+    sources_of,
+)
 
 
 def check_recipe(recipe: Recipe) -> None:
     """Raise ValueError unless every expression of a recipe can be evaluated."""
     for column in recipe.columns:
-        if not isinstance(column, SequenceColumn) and column.expression is not None:
+        if isinstance(column, CategoricalColumn | NumericColumn) and column.expression is not None:
             parse_expression(column.expression, column)
 
 
@@ -58,7 +63,10 @@ def read_rows(
     """
     if isinstance(segment.data, bytes):
         coded = {
-            column.source_name for column in recipe.columns if isinstance(column, CategoricalColumn)
+            name
+            for column in recipe.columns
+            if isinstance(column, CategoricalColumn | CrossedColumn)
+            for name in sources_of(column)
         }
         table, numbers, bad = parse_lines(
             segment.data, columns, recipe.sources, recipe.separator, coded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,14 +12,18 @@ from keras_elastor.data.date_column import DateAge, DatePart
 from keras_elastor.data.reading.canonical_text import canonical_text, first_inexact
 from keras_elastor.data.reading.instants import days_of, parse_instants, part_of
 from keras_elastor.data.reading.raw_column import RawColumn
+from keras_elastor.data.reading.stable_hash import stable_hash
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.recipe_columns import (
     CategoricalColumn,
+    CrossedColumn,
     NumericColumn,
+    PretrainedColumn,
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.label import Label, as_labels
 from keras_elastor.utils.optional import import_optional
 
 Table: TypeAlias = Any
@@ -30,6 +34,16 @@ Series: TypeAlias = Any
 _INT32 = 2**31
 _EXPECTED = {"string": "text", "integer": "a whole number", "float": "a finite number"}
 
+_LABELS: dict[str, tuple[Callable[[Series], Series], str]] = {
+    "binary": (lambda values: (values == 0) | (values == 1), "a label of 0 or 1"),
+    "soft": (lambda values: values.is_between(0, 1), "a soft label in [0, 1]"),
+    "regression": (lambda values: values.is_finite(), "a finite number as label"),
+    "count": (
+        lambda values: (values >= 0) & (values.floor() == values),
+        "a count, a whole number of at least 0, as label",
+    ),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class TypedRows:
@@ -39,8 +53,8 @@ class TypedRows:
         features: An Arrow table of one column per column of the recipe: dictionaries of int64 or
             strings (categorical), lists of these (sequence), float32 (numeric; NaN where `fill` is
             "median" and the field is empty). Only the dictionaries hold nulls.
-        labels: `(rows, tasks)` float32, 0 or 1; `(rows, 0)` where labels were not asked for.
-        group: `(rows,)` int32, None without a group.
+        labels: `(rows, tasks)` float32; `(rows, 0)` where labels were not asked for.
+        group: `(rows,)` int32, or int64 where it is a hash of a text; None without a group.
         weight: `(rows,)` float32, None without weights.
     """
 
@@ -72,10 +86,10 @@ def type_rows(
     features = pa.table({column.name: checks.column(column) for column in recipe.columns})
     labels, group, weight = [np.empty((len(table), 0), np.float32)], None, None
     if with_label:
-        labels = [checks.label(name)[:, None] for name in recipe.labels]
+        labels = [checks.label(label)[:, None] for label in as_labels(recipe.label)]
         weight = checks.weight(recipe.weight) if recipe.weight is not None else None
     if recipe.group is not None and recipe.group in table.column_names:
-        group = checks.group(recipe.group)
+        group = checks.group(recipe.group, recipe.group_dtype)
     rows = TypedRows(features, np.concatenate(labels, axis=1), group, weight)
     kept = np.flatnonzero(~checks.bad)
     if checks.problems:
@@ -102,18 +116,26 @@ class _Checks:
             return self._sequence(column)
         if isinstance(column, NumericColumn):
             return self._numeric(column)
+        if isinstance(column, PretrainedColumn):
+            return self._keys(column)
+        if isinstance(column, CrossedColumn):
+            return self._crossed(column)
         return self._categorical(column)
 
-    def label(self, name: str) -> np.ndarray:
-        return self._numbers(
-            name, lambda values: (values == 0) | (values == 1), "a label of 0 or 1"
-        )
+    def label(self, label: Label) -> np.ndarray:
+        is_right, expected = _LABELS[label.kind]
+        return self._numbers(label.name, is_right, expected)
 
     def weight(self, name: str) -> np.ndarray:
         return self._numbers(name, lambda values: values >= 0, "a finite weight of at least 0")
 
-    def group(self, name: str) -> np.ndarray:
-        expected = "a group as a whole number of 32 bits; number the groups"
+    def group(self, name: str, dtype: str) -> np.ndarray:
+        if dtype == "string":
+            raw = self._raw(name, as_codes=True)
+            texts, bad = canonical_text(raw.values)
+            self._report(bad | texts.is_null(), raw, "a group")
+            return raw.rows(stable_hash(texts).view(np.int64))
+        expected = 'a group as a whole number of 32 bits; group_dtype="string" takes any group'
         raw = self._raw(name)
         numbers, bad = _parse(raw.values, "integer")
         bad |= numbers.is_null() | ~numbers.is_between(-_INT32, _INT32 - 1)
@@ -177,6 +199,38 @@ class _Checks:
         instants, bad, expected = parse_instants(raw.values, column.timezone, column.unit)
         self._report(bad, raw, expected)
         return instants
+
+    def _keys(self, column: PretrainedColumn) -> Array:
+        raw = self._raw(column.source_name, as_codes=True)
+        values, bad = _parse(raw.values, column.dtype)
+        if bad.any():
+            self._report(bad, raw, _expected(column.dtype, raw.values.filter(bad)))
+        return raw.dictionary(values)
+
+    def _crossed(self, column: CrossedColumn) -> Array:
+        """The texts of combinations, made once for each that occurs."""
+        pl = import_optional("polars", extra="data")
+        texts, codes = [], []
+        for name, dtype in zip(column.columns, column.dtypes, strict=True):
+            raw = self._raw(name, as_codes=True)
+            values, bad = _parse(raw.values, dtype)
+            if bad.any():
+                self._report(bad, raw, _expected(dtype, raw.values.filter(bad)))
+            text = values.cast(pl.String)
+            texts.append(text if column.fill is None else text.fill_null(column.fill))
+            codes.append(raw.rows(np.arange(len(text))))
+        _, first, places = np.unique(
+            combined_codes(codes, [len(text) for text in texts]),
+            return_index=True,
+            return_inverse=True,
+        )
+        parts = {
+            name: text.gather(code[first])
+            for name, text, code in zip(column.columns, texts, codes, strict=True)
+        }
+        escaped = [pl.col(name).str.replace_all(r"([\\|])", r"\${1}") for name in parts]
+        joined = pl.DataFrame(parts).select(pl.concat_str(escaped, separator="|")).to_series()
+        return RawColumn(column.name, joined.to_arrow(), places).dictionary(joined)
 
     def _sequence(self, column: SequenceColumn) -> Array:
         pa = import_optional("pyarrow", extra="data")
@@ -268,6 +322,23 @@ class _Checks:
         for row in map(int, np.flatnonzero(bad & ~self.bad)):
             self.problems.append(BadRow(row, raw.name, expected, raw.show(row)))
         self.bad |= bad
+
+
+def combined_codes(codes: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+    """One number per row for the combination of its codes, equal where all codes are.
+
+    Args:
+        codes: `(rows,)` of each column, below its size.
+        sizes: Of each column.
+    """
+    combined = np.zeros(len(codes[0]), np.int64)
+    count = 1
+    for code, size in zip(codes, sizes, strict=True):
+        if count * max(size, 1) >= 2**62:
+            _, combined = np.unique(combined, return_inverse=True)
+            count = int(combined.max(initial=0)) + 1
+        combined, count = combined * size + code, count * max(size, 1)
+    return combined
 
 
 def parse_expression(expression: str, column: CategoricalColumn | NumericColumn) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from keras_elastor.data.date_column import DateAge, DatePart
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import NumericColumn
+from keras_elastor.data.recipe_columns import (
+    CrossedColumn,
+    DateAge,
+    DatePart,
+    NumericColumn,
+    RecipeColumn,
+)
 from keras_elastor.utils.optional import import_optional
 
 TEXT = "text"
@@ -59,14 +64,11 @@ def value_kinds(schema: Any, recipe: Recipe) -> dict[str, str]:
             instants, which are numbers of a unit that another file may not share.
     """
     kinds = {}
-    for column in recipe.columns:
-        name = column.source_name
+    for column, name, dtype in _read(recipe):
         kind = value_kind(schema.field(name).type) if name in schema.names else None
         if kind is None:
             continue
-        if isinstance(column, DatePart | DateAge):
-            continue
-        is_number = isinstance(column, NumericColumn) or column.dtype != "string"
+        is_number = dtype != "string"
         if is_number and kind in (DATE, INSTANT, ZONED):
             raise ValueError(
                 f"Column '{name}': expected numbers. Received: {kind}, which are counted in days, "
@@ -75,6 +77,17 @@ def value_kinds(schema: Any, recipe: Recipe) -> dict[str, str]:
         if not isinstance(column, NumericColumn):
             kinds[name] = kind
     return kinds
+
+
+def _read(recipe: Recipe) -> Iterator[tuple[RecipeColumn, str, str]]:
+    """Each column but those of dates, with the sources that it reads, and their dtypes."""
+    for column in recipe.columns:
+        if isinstance(column, CrossedColumn):
+            for name, dtype in zip(column.columns, column.dtypes, strict=True):
+                yield column, name, dtype
+        elif not isinstance(column, DatePart | DateAge):
+            dtype = "float" if isinstance(column, NumericColumn) else column.dtype
+            yield column, column.source_name, dtype
 
 
 def merge_kinds(named: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:

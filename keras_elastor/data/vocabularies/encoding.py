@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -17,12 +17,15 @@ from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.recipe_columns import (
-    CategoricalColumn,
+    IdColumn,
     NumericColumn,
+    PretrainedColumn,
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
+from keras_elastor.data.vocabularies.vector_table import VectorTable
 from keras_elastor.data.vocabularies.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
@@ -46,12 +49,14 @@ class Encoder:
         vocabularies: By table name.
         transforms: Of the numbers, by the name of their column.
         kinds: Which kind of values each source column held, as `value_kinds` tells it.
+        vectors: Those of pretrained columns, by the column's name.
     """
 
     recipe: Recipe
     vocabularies: Mapping[str, Vocabulary]
     transforms: Mapping[str, NumberTransform] = dataclasses.field(default_factory=dict)
     kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    vectors: Mapping[str, VectorTable] = dataclasses.field(default_factory=dict)
 
     def fitted_config(self) -> dict[str, Any]:
         """What the training rows gave besides the vocabularies, as plain values."""
@@ -60,12 +65,16 @@ class Encoder:
 
     @classmethod
     def from_fitted_config(
-        cls, recipe: Recipe, vocabularies: Mapping[str, Vocabulary], config: Mapping[str, Any]
+        cls,
+        recipe: Recipe,
+        vocabularies: Mapping[str, Vocabulary],
+        config: Mapping[str, Any],
+        vectors: Mapping[str, VectorTable],
     ) -> Encoder:
         """Make an encoder of the values of `fitted_config`."""
         configs = config["transforms"].items()
         transforms = {name: NumberTransform.from_config(values) for name, values in configs}
-        return cls(recipe, vocabularies, transforms, config["kinds"])
+        return cls(recipe, vocabularies, transforms, config["kinds"], vectors)
 
     @functools.cached_property
     def schema(self) -> FeatureSchema:
@@ -94,6 +103,9 @@ class Encoder:
             return self.transforms[column.name](numbers)
         rows = values.combine_chunks()
         distinct, codes = distinct_values(rows)
+        if isinstance(column, PretrainedColumn):
+            vectors: np.ndarray = self.vectors[column.name].encode(distinct)[codes]
+            return vectors
         id_of = self.vocabularies[column.table_name].encode(distinct)
         if not isinstance(column, SequenceColumn):
             ids: np.ndarray = id_of[codes]
@@ -117,9 +129,7 @@ class RecipeFitter:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._counts: dict[str, list[DataFrame]] = {
-            column.name: [] for columns in recipe.tables.values() for column in columns
-        }
+        self._counts: dict[str, list[DataFrame]] = {column.name: [] for column in recipe.counted}
         self._samples: list[DataFrame] = []
 
     @property
@@ -141,8 +151,7 @@ class RecipeFitter:
         """
         summary = {
             column.name: _count(rows.features[column.name].combine_chunks())
-            for columns in recipe.tables.values()
-            for column in columns
+            for column in recipe.counted
         }
         names = [column.name for column in recipe.transformed]
         if names:
@@ -160,11 +169,17 @@ class RecipeFitter:
             if sum(map(len, parts)) > _GROWTH * len(parts[0]) + 1000:
                 self._counts[name] = [_add_up(parts)]
 
-    def encoder(self, kinds: Mapping[str, str], known_values: KnownValues | None = None) -> Encoder:
+    def encoder(
+        self,
+        kinds: Mapping[str, str],
+        vectors: Mapping[str, VectorTable],
+        known_values: KnownValues | None = None,
+    ) -> Encoder:
         """The recipe with what its training rows gave.
 
         Args:
             kinds: Of the source columns of the training rows.
+            vectors: Of pretrained columns, by the column's name.
             known_values: By table, as for `ke.data.prepare`.
         """
         vocabularies = extend_by_known_values(
@@ -179,7 +194,7 @@ class RecipeFitter:
             )
             for column in self._recipe.transformed
         }
-        return Encoder(self._recipe, vocabularies, transforms, kinds)
+        return Encoder(self._recipe, vocabularies, transforms, kinds, vectors)
 
     def _vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabulary of each table."""
@@ -187,7 +202,9 @@ class RecipeFitter:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(tables, pool.map(self._vocabulary, tables.values()), strict=True))
 
-    def _vocabulary(self, columns: Iterable[CategoricalColumn | SequenceColumn]) -> Vocabulary:
+    def _vocabulary(self, columns: Sequence[IdColumn]) -> Vocabulary:
+        if columns[0].hash_buckets is not None:
+            return HashBuckets(columns[0].hash_buckets)
         vocabulary = Vocabulary(())
         for column in columns:
             counts = _add_up(self._counts[column.name])

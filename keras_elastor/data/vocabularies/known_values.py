@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from keras_elastor.data.reading.canonical_text import texts_of
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.recipe_columns import CrossedColumn
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.utils.optional import import_optional
 
@@ -37,7 +38,8 @@ def extend_by_known_values(
     extended = dict(vocabularies)
     for table, values in known_values.items():
         column = pl.Series(table, values, strict=False)
-        if recipe.tables[table][0].dtype == "string":
+        first = recipe.tables[table][0]
+        if isinstance(first, CrossedColumn) or first.dtype == "string":
             column = texts_of(column)
         extended[table] = extended[table].extend(column)
     return extended

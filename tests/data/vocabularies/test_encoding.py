@@ -20,7 +20,7 @@ def known(parts, dtype):
         counts = Counter(part)
         values = pl.Series(list(counts), dtype=dtype if part else pl.Null)
         counter.add({"x": pl.DataFrame({"value": values, "count": list(counts.values())})})
-    return list(counter.encoder({}).vocabularies["x"].values)
+    return list(counter.encoder({}, {}).vocabularies["x"].values)
 
 
 def known_by_hand(parts):

@@ -1,0 +1,63 @@
+"""A metric of one task among several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elastor.utils.saving import deserialize, serialize
+from keras_elastor.utils.types import Config, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elastor")
+class TaskMetric(keras.metrics.Metric):
+    """A metric of one column of labels and predictions `(batch, tasks)`.
+
+    Args:
+        metric: A Keras metric of one task.
+        task: Number of the task, from 0 on.
+        name: Name of the metric. Default: that of `metric`.
+        dtype: As for every Keras metric.
+
+    Example:
+
+    >>> metric = ke.metrics.TaskMetric(keras.metrics.MeanSquaredError(), task=1)
+    >>> metric.update_state(np.array([[0.0, 3.0]]), np.array([[9.0, 1.0]]))
+    >>> float(metric.result())
+    4.0
+    """
+
+    def __init__(
+        self, metric: keras.metrics.Metric, task: int, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(name=name or metric.name, dtype=dtype)
+        self.metric = metric
+        self.task = task
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch."""
+        column = slice(self.task, self.task + 1)
+        labels, predictions = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        weights = sample_weight
+        if len(getattr(weights, "shape", ())) == 2 and weights.shape[1] > 1:
+            weights = weights[:, column]
+        self.metric.update_state(labels[:, column], predictions[:, column], weights)
+
+    def result(self) -> Tensor:
+        """The metric of the task so far."""
+        return self.metric.result()
+
+    def reset_state(self) -> None:
+        """Begin anew."""
+        self.metric.reset_state()
+
+    def get_config(self) -> Config:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "metric": serialize(self.metric), "task": self.task}
+
+    @classmethod
+    def from_config(cls, config: Config) -> TaskMetric:
+        """Make the metric from its config."""
+        return cls(**{**config, "metric": deserialize(config["metric"])})
