@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.optional import import_optional
 
 KnownValues: TypeAlias = Mapping[str, Sequence[int | str]]
@@ -42,7 +42,7 @@ def describe_known_values(known_values: KnownValues) -> dict[str, Any]:
     tables = {
         table: {
             "values": len(values),
-            "sha256": hashlib.sha256(json.dumps(list(values)).encode()).hexdigest(),
+            "sha256": hash_text(json.dumps(list(values))),
         }
         for table, values in known_values.items()
     }
