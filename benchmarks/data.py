@@ -86,6 +86,8 @@ def generate(folder: Path, rows: int, largest_vocabulary: int) -> Path:
     import numpy as np
     import polars as pl
 
+    from keras_elastor.utils.files import atomic_file
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder.resolve() / f"train_{rows}_{largest_vocabulary}.csv"
     if path.is_file():
@@ -93,8 +95,7 @@ def generate(folder: Path, rows: int, largest_vocabulary: int) -> Path:
     rng = np.random.default_rng(0)
     sizes = np.geomspace(10, largest_vocabulary, 26).astype(int)
     hexadecimal = np.array([f"{byte:02x}" for byte in range(256)], "S2")
-    partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
+    with atomic_file(path) as file:
         for start in range(0, rows, 250_000):
             count = min(250_000, rows - start)
             missing = lambda rate, count=count: pl.Series(rng.random(count) < rate)  # noqa: E731
@@ -110,7 +111,6 @@ def generate(folder: Path, rows: int, largest_vocabulary: int) -> Path:
                 digits = hexadecimal[hashes.astype(">u4").view(np.uint8)].view("S8")
                 columns[f"C{i}"] = pl.Series(digits).cast(pl.String).set(missing(0.05), None)
             pl.DataFrame(columns).write_csv(file, include_header=start == 0)
-    partial.replace(path)
     return path
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_elastor.utils.files import atomic_path, make_folder
 from keras_elastor.utils.optional import import_optional
 
 # Okabe and Ito's colours, told apart by every kind of colour vision; markers for print.
@@ -204,8 +205,10 @@ def _finish(figure: Any, path: str | os.PathLike[str] | None, data: Any) -> Any:
     """Write picture and numbers where a path is given."""
     if path is not None:
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         for suffix in (".svg", ".png"):
-            figure.savefig(path.with_suffix(suffix), dpi=150)
-        data.to_csv(path.with_suffix(".csv"), index=False)
+            with atomic_path(path.with_suffix(suffix)) as temporary:
+                figure.savefig(temporary, dpi=150)
+        with atomic_path(path.with_suffix(".csv")) as temporary:
+            data.to_csv(temporary, index=False)
     return figure

@@ -12,6 +12,7 @@ import keras
 
 from keras_elastor.analysis.layer_ranks import check_arguments, measure_stages, stages_of
 from keras_elastor.analysis.windows import iterate_windows
+from keras_elastor.utils.files import disk_errors, make_folder
 from keras_elastor.utils.optional import import_optional
 
 
@@ -119,8 +120,9 @@ class RankCallback(keras.callbacks.Callback):
         lines = [{**when, **line} for line in ranks.to_dict("records")]
         self.measurements += lines
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "ranks.jsonl").open("a", encoding="utf-8") as file:
+            make_folder(self.folder)
+            path = self.folder / "ranks.jsonl"
+            with disk_errors(path), path.open("a", encoding="utf-8") as file:
                 file.writelines(_json_line(line) for line in lines)
         return ranks
 

@@ -19,7 +19,6 @@ from keras_elastor.data.prepared.manifest import (
     load_vocabularies,
     save_vectors,
     save_vocabularies,
-    write_atomically,
 )
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.reading.text_rows import BadRow
@@ -38,8 +37,7 @@ from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.vector_table import VectorTable, vectors_of
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric
-from keras_elastor.utils.folders import atomic_folder
-from keras_elastor.version import __version__
+from keras_elastor.utils.files import atomic_folder, package_versions, write_text
 
 DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
@@ -350,19 +348,21 @@ class Preprocessor:
 
         Raises:
             FileExistsError: If the folder holds something else.
+            OSError: If the disk refuses to be written. An earlier folder is still there.
         """
         with atomic_folder(folder, _FILE) as path:
             save_vocabularies(path, self.vocabularies)
             save_vectors(path, self.vectors)
             config = {
                 "format": _FORMAT,
-                "keras_elastor": __version__,
+                "versions": package_versions(("polars", "pyarrow")),
                 "recipe": None if self.recipe is None else self.recipe.get_config(),
                 "schema": self.schema.get_config(),
                 "tables": list(self.vocabularies),
                 **self.fitted_config(),
             }
-            write_atomically(path / _FILE, json.dumps(config, indent=2, ensure_ascii=False))
+            text = json.dumps(config, indent=2, ensure_ascii=False)
+            write_text(path / _FILE, f"{text}\n")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Preprocessor:

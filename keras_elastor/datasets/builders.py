@@ -29,7 +29,6 @@ from keras_elastor.data.prepared.manifest import (
     Shard,
     Source,
     SplitManifest,
-    hash_file,
     load_encoder,
     plain_sums,
     save_encoder,
@@ -44,6 +43,7 @@ from keras_elastor.datasets.kuairand import KUAIRAND_PURE, kuairand_pure
 from keras_elastor.datasets.missing_files import DatasetNotFoundError
 from keras_elastor.datasets.public_dataset import PublicDataset
 from keras_elastor.datasets.registry import get_public
+from keras_elastor.utils.files import hash_file
 from keras_elastor.utils.optional import import_optional
 
 tfds = import_optional("tensorflow_datasets", extra="data")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.datasets.missing_files import find_folder
 from keras_elastor.datasets.public_dataset import PublicDataset
+from keras_elastor.utils.files import hash_file
 from keras_elastor.utils.optional import import_optional
 
 
@@ -52,8 +52,7 @@ def _read_keys(path: Path) -> list[str]:
 
 
 def _check_md5(path: Path, expected: str) -> None:
-    with open(path, "rb") as file:
-        received = hashlib.file_digest(file, "md5").hexdigest()
+    received = hash_file(path, "md5")
     if received != expected:
         raise ValueError(
             f"{path}: expected the MD5 sum {expected} of the published file. Received: {received}. "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import numpy as np
 
 from keras_elastor.data import Manifest, Preprocessor, Split, load, synthetic
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.files import hash_text
 
 Dataset: TypeAlias = Any
 
@@ -130,4 +130,4 @@ def identity(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return others
     # Folders of one name may differ: sources and recipe tell them apart.
     plan = json.dumps(Manifest.load(arguments["data_dir"]).plan, sort_keys=True)
-    return {**others, "plan": hashlib.sha256(plan.encode()).hexdigest()}
+    return {**others, "plan": hash_text(plan)}

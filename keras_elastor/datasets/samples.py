@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data.synthetic.draws import Draws
+from keras_elastor.utils.files import atomic_file, atomic_path, make_folder
 from keras_elastor.utils.optional import import_optional
 
 Columns: TypeAlias = dict[str, Any]
@@ -53,7 +54,7 @@ def write_sample(
     if rows < 1:
         raise ValueError(f"Expected rows >= 1. Received: rows={rows!r}")
     splits, label, make = _FORMATS[name]
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = {}
     for number, split in enumerate(splits):
         count = rows if split == "train" else max(rows // 10, 1)
@@ -64,7 +65,8 @@ def write_sample(
             for column, content in columns.items()
         }
         path = Path(folder) / f"{split}.csv"
-        pl.DataFrame(table).write_csv(path)
+        with atomic_path(path) as temporary:
+            pl.DataFrame(table).write_csv(temporary)
         paths[split] = path
     if name == "kuaivideo_x1":
         _write_vectors(Path(folder) / "item_visual_emb_dim64.h5", seed)
@@ -76,7 +78,8 @@ def _write_vectors(path: Path, seed: int) -> None:
     h5py = import_optional("h5py", extra="data")
     keys = np.arange(_KUAIVIDEO_ITEMS)
     values = Draws(seed, 2 << 32, 0).uniform(len(keys) * 64).reshape(-1, 64)
-    with h5py.File(path, "w") as file:
+    # Given a name, HDF5 ends the process where a disk is full.
+    with atomic_file(path) as opened, h5py.File(opened, "w") as file:
         file["key"], file["value"] = keys, values.astype(np.float32)
 
 

@@ -5,55 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_elastor.keras_compat.optimizer_state import build_optimizer
-from keras_elastor.runs.errors import RunError, writing
+from keras_elastor.runs.errors import RunError
+from keras_elastor.utils.files import atomic_file, make_folder
 
 _KEPT = 2
 _NAME = re.compile(r"step_(\d+)\.npz")
 
 _logger = logging.getLogger(__name__)
-
-
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` only when all of it is on the disk.
-
-    Raises:
-        RunError: If the disk refuses. What `path` was before is still there.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    with writing(path):
-        try:
-            with open(temporary, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside of a folder survive a power cut."""
-    with contextlib.suppress(OSError):  # Not every system can open a folder.
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def variables_of(model: keras.Model) -> list[Any]:
@@ -85,10 +53,9 @@ class Checkpoints:
             state: What else there is, as plain values.
 
         Raises:
-            RunError: If the disk refuses; the checkpoints before are still there.
+            DiskError: If the disk refuses; the checkpoints before are still there.
         """
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         arrays: dict[str, Any] = {
             f"{i:05d}": _to_numpy(variable) for i, variable in enumerate(variables)
         }

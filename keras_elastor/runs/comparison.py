@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import json
 import logging
@@ -16,9 +15,9 @@ import numpy as np
 
 from keras_elastor.runs.bootstrap import METRICS, Interval, paired_differences
 from keras_elastor.runs.build import load_data
-from keras_elastor.runs.checkpoint import atomic_file
 from keras_elastor.runs.config import Named, RunConfig
 from keras_elastor.runs.runner import RunResult, run
+from keras_elastor.utils.files import hash_text, write_text
 
 _logger = logging.getLogger(__name__)
 
@@ -206,12 +205,10 @@ def _check(configs: Sequence[RunConfig], seeds: Sequence[int]) -> None:
 
 def _folder(configs: Sequence[RunConfig], seeds: Sequence[int]) -> Path:
     text = json.dumps([[config.run_id for config in configs], list(seeds)])
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return Path(configs[0].folder) / f"compare-{digest}"
+    return Path(configs[0].folder) / f"compare-{hash_text(text)[:10]}"
 
 
 def _write(comparison: Comparison, configs: Sequence[RunConfig], seeds: Sequence[int]) -> None:
-    comparison.folder.mkdir(parents=True, exist_ok=True)
     values: dict[str, Any] = {
         "seeds": list(seeds),
         "configs": [config.to_dict() for config in configs],
@@ -222,5 +219,4 @@ def _write(comparison: Comparison, configs: Sequence[RunConfig], seeds: Sequence
         ("table.csv", comparison.csv()),
         ("comparison.json", json.dumps(values, indent=2) + "\n"),
     ):
-        with atomic_file(comparison.folder / name) as file:
-            file.write(text.encode())
+        write_text(comparison.folder / name, text)

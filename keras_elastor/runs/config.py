@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from keras_elastor.datasets.rows import identity
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
 from keras_elastor.training.protocol import Protocol, make_protocol
+from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.plain_values import make_dataclass
 
 CONFIG_VERSION = 1
@@ -155,7 +155,7 @@ class RunConfig:
         values["dataset"] = {"name": self.dataset.name, "arguments": arguments}
         values["backend"] = keras.backend.backend()
         text = json.dumps(values, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        digest = hash_text(text)[:10]
         return f"{self.name or f'{self.model.name}_{self.dataset.name}'}-{digest}"
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from keras_elastor.data.reading.segment_rows import raise_bad_row
 from keras_elastor.data.reading.segments import Segment, read_header, read_segments, require_columns
 from keras_elastor.data.reading.text_rows import parse_lines
-from keras_elastor.runs.errors import writing
 from keras_elastor.runs.predictor import open_predictor
+from keras_elastor.utils.files import disk_errors, replacing
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -55,7 +55,7 @@ def predict_file(
         ValueError: If a column is missing, or a value is wrong; the message names file, row, column
             and value. Nothing is written.
         FileNotFoundError: If there is no such file.
-        RunError: If the disk refuses.
+        OSError: If the disk refuses to be written.
     """
     source, target = Path(input_path), Path(output_path)
     if target.suffix not in _FORMATS:
@@ -110,7 +110,6 @@ def _open_writer(path: Path) -> Iterator[Any]:
     csv = import_optional("pyarrow.csv", extra="data")
     parquet = import_optional("pyarrow.parquet", extra="data")
     make = csv.CSVWriter if path.suffix == ".csv" else parquet.ParquetWriter
-    temporary = path.with_name(f".{path.name}.part")
     writer = None
 
     def write(frame: DataFrame, columns: dict[str, np.ndarray]) -> None:
@@ -118,16 +117,14 @@ def _open_writer(path: Path) -> Iterator[Any]:
         table = frame.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
         # Older readers know no string views.
         table = table.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if writer is None:
-            writer = make(temporary, table.schema)
-        writer.write_table(table)
-
-    with writing(path):
-        try:
-            yield write
+        with disk_errors(path):
             if writer is None:
-                raise ValueError("Expected rows to predict. Received: none")
+                writer = make(temporary, table.schema)
+            writer.write_table(table)
+
+    with replacing(path) as temporary:
+        yield write
+        if writer is None:
+            raise ValueError("Expected rows to predict. Received: none")
+        with disk_errors(path):
             writer.close()
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)

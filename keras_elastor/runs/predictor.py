@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_elastor.data.prepared.manifest import write_atomically
 from keras_elastor.data.preprocessor import Preprocessor, raise_bad_row
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
@@ -18,9 +17,8 @@ from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
 from keras_elastor.data.vocabularies.vector_table import vectors_of
 from keras_elastor.label import LabelKind
 from keras_elastor.runs.config_files import read_file
-from keras_elastor.runs.run_folder import describe_versions
 from keras_elastor.runs.runner import load_model
-from keras_elastor.utils.folders import atomic_folder
+from keras_elastor.utils.files import atomic_folder, describe_versions, write_text
 
 _FILE = "predictor.json"
 _FORMAT = 1
@@ -156,12 +154,13 @@ class Predictor:
 
         Raises:
             FileExistsError: If the folder holds something else.
+            OSError: If the disk refuses to be written. An earlier folder is still there.
         """
         with atomic_folder(folder, _FILE) as path:
             self.model.save(path / _MODEL)
             self.preprocessor.save(path / _PREPROCESSOR)
             config = {"format": _FORMAT, "labels": self.labels, **describe_versions()}
-            write_atomically(path / _FILE, json.dumps(config, indent=2))
+            write_text(path / _FILE, json.dumps(config, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Predictor:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,6 +16,7 @@ from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import seed_step
 from keras_elastor.training.evaluation_callback import EvaluationCallback
+from keras_elastor.utils.files import hash_file
 
 _logger = logging.getLogger(__name__)
 
@@ -134,7 +133,7 @@ class RunCallback(EvaluationCallback):
         self.best_step = self.step
         path = self.folder.best_path(self.step)
         self.folder.save_weights(self.model, path)
-        self._best_digest = _digest(path)
+        self._best_digest = hash_file(path)
 
     def restore_best(self) -> None:
         """Give the model the best weights, if any evaluation has gained.
@@ -155,7 +154,7 @@ class RunCallback(EvaluationCallback):
         if step is None:
             return
         path = self.folder.best_path(step)
-        if not path.is_file() or (digest is not None and _digest(path) != digest):
+        if not path.is_file() or (digest is not None and hash_file(path) != digest):
             raise ValueError(f"The best weights, {path}, are damaged or not there")
 
     def save_checkpoint(self) -> None:
@@ -236,8 +235,3 @@ class _Interruptible:
             if self._interrupts.wanted:
                 raise RunInterruptedError("Stopped in an evaluation")
             yield batch
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

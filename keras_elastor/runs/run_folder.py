@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
 import logging
-import os
-import platform
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,24 @@ import keras
 import numpy as np
 
 from keras_elastor.datasets.rows import Data
-from keras_elastor.runs.checkpoint import Checkpoints, atomic_file
+from keras_elastor.runs.checkpoint import Checkpoints
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
-from keras_elastor.runs.errors import RunError, writing
-from keras_elastor.version import __version__
+from keras_elastor.runs.errors import RunError
+from keras_elastor.utils.files import (
+    atomic_file,
+    atomic_path,
+    describe_versions,
+    disk_errors,
+    locked,
+    make_folder,
+    write_text,
+)
+
+# HDF5 takes about 2 KiB for each array, and 8 KiB for a file.
+_NOTES_BYTES = 4096
 
 _logger = logging.getLogger(__name__)
-
-_PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch", "polars")
 
 
 class RunFolder:
@@ -55,7 +62,8 @@ class RunFolder:
         """Write down what is run, in a folder that is locked.
 
         Raises:
-            RunError: If the disk refuses, or the folder holds a run on other data.
+            RunError: If the folder holds a run on other data.
+            DiskError: If the disk refuses.
         """
         require_same_data(self.path, data)
         self.write_json("config.json", self.config.to_dict())
@@ -70,8 +78,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder, all of it or nothing."""
-        with atomic_file(self.path / name) as file:
-            file.write(text.encode())
+        write_text(self.path / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write plain values."""
@@ -92,19 +99,9 @@ class RunFolder:
 
     def save_weights(self, model: keras.Model, path: Path) -> None:
         """Write the weights of a model, all of them or nothing."""
-        # Keras insists on this end of a name.
-        temporary = path.with_name(f".part_{path.name}")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                model.save_weights(temporary, overwrite=True)
-                with open(temporary, "rb+") as file:
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    temporary.unlink()
-                raise
+        make_folder(path.parent)
+        with atomic_path(path, _bytes_of_weights(model)) as temporary:
+            model.save_weights(temporary, overwrite=True)
 
     def read_result(self) -> dict[str, Any] | None:
         """What a finished run has written; None while it is not finished."""
@@ -121,30 +118,17 @@ class RunFolder:
         """Make the folder; inside this context no other process runs in it. A killed one frees it.
 
         Raises:
-            RunError: If another process does, or the disk refuses.
+            RuntimeError: If another process does.
+            DiskError: If the disk refuses.
         """
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            import fcntl
-        except ImportError:  # Windows has none.
+        with locked(self.path):
             yield
-            return
-        with writing(self.path):
-            file = open(self.path / ".lock", "w")  # noqa: SIM115 - closed below.
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError as error:
-            raise RunError(f"Another process is running {self.path}. Wait until it ends") from error
-        finally:
-            file.close()
 
     @contextlib.contextmanager
     def logging(self) -> Iterator[None]:
         """Inside this context, what the package logs goes into `log.txt`."""
         logger = logging.getLogger("keras_elastor")
-        with writing(self.path):
+        with disk_errors(self.path):
             handler = _LogFile(self.path / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         level = logger.level
@@ -158,6 +142,14 @@ class RunFolder:
             logger.setLevel(level)
             with contextlib.suppress(OSError):
                 handler.close()
+
+
+def _bytes_of_weights(model: keras.Model) -> int:
+    """What a file of the weights takes at most, with the optimizer's state and HDF5's own notes."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
+    values: int = sum(math.prod(v.shape) * (8 if "64" in v.dtype else 4) for v in variables)
+    return values + _NOTES_BYTES * (len(variables) + 4)
 
 
 class _LogFile(logging.FileHandler):
@@ -202,16 +194,3 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def describe_versions() -> dict[str, Any]:
-    """Backend, machine, and versions of Python and of the packages that results depend on."""
-    versions = {"keras_elastor": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return {
-        "backend": keras.backend.backend(),
-        "machine": platform.platform(),
-        "versions": versions,
-    }

@@ -24,6 +24,7 @@ from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import derive_seed
 from keras_elastor.runs.tensorboard import tensorboard_callback
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.files import DiskError
 
 _logger = logging.getLogger(__name__)
 
@@ -68,7 +69,9 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
         ValueError: If the config names no dataset, model or argument that exists.
         RunInterruptedError: Ctrl-C or SIGTERM; a checkpoint was saved.
         NonFiniteLossError: If the loss became NaN or infinite; the message says where.
-        RunError: If the disk refuses to be written, or holds something else.
+        RunError: If the folder holds another run, or nothing that could be judged.
+        OSError: If the disk refuses to be written.
+        RuntimeError: If another process runs in the folder.
 
     Example:
 
@@ -107,7 +110,7 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
             raise RunInterruptedError(
                 f"{stop}. A checkpoint is in {folder.path}; the same call continues from there"
             ) from None
-        except RunError as error:
+        except (RunError, DiskError) as error:
             _logger.error("%s", error)
             raise
 

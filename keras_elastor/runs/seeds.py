@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import keras
 
+from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.optional import import_optional
 
 
@@ -17,8 +16,7 @@ def derive_seed(seed: int, purpose: str, number: int) -> int:
         purpose: What they are for, such as "epoch".
         number: Which one.
     """
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+    return int(hash_text(f"{seed}/{purpose}/{number}")[:8], 16) >> 1
 
 
 def seed_step(seed: int, step: int) -> None:

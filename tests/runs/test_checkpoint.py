@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_elastor.runs.checkpoint import Checkpoints, atomic_file, variables_of
+from keras_elastor.runs.checkpoint import Checkpoints, variables_of
 from keras_elastor.runs.errors import RunError
+from keras_elastor.utils.files import DiskError
 from tests.backends import numpy
 
 
@@ -112,7 +113,7 @@ def test_a_full_disk_leaves_the_one_before(checkpoints, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
         with pytest.raises(
-            RunError, match=r"Cannot write .*step_0000000002\.npz: the disk is full"
+            DiskError, match=r"Cannot write .*step_0000000002\.npz: the disk is full"
         ):
             checkpoints.save(2, make_variables(2), {"step": 2})
     assert len(list(checkpoints.folder.iterdir())) == 1
@@ -121,23 +122,8 @@ def test_a_full_disk_leaves_the_one_before(checkpoints, monkeypatch):
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"Cannot write .*file"):
+    with pytest.raises(DiskError, match=r"Cannot write .*file"):
         Checkpoints(tmp_path / "file").save(1, make_variables(), {})
-
-
-def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-
-    def write_half():
-        with atomic_file(path) as file:
-            file.write(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert path.read_text() == "before"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_the_optimizer_is_built_inside_the_scope_of_the_strategy():

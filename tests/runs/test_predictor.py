@@ -111,10 +111,10 @@ def test_what_the_folder_holds(predictor, tmp_path):
     names = {path.name for path in (tmp_path / "kept").iterdir()}
     assert names == {"model.keras", "predictor.json", "preprocessor"}
     described = json.loads((tmp_path / "kept" / "predictor.json").read_text())
-    assert described["versions"]["keras_elastor"] == ke.__version__
+    assert described["versions"]["keras-elastor"] == ke.__version__
     assert described["backend"] == keras.backend.backend()
     (tmp_path / "kept" / "model.keras").write_bytes(b"?")
-    with raises_value_error("model.keras", "keras_elastor"):
+    with raises_value_error("model.keras", "keras-elastor"):
         ke.Predictor.load(tmp_path / "kept")
     (tmp_path / "kept" / "model.keras").unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.keras"):

@@ -21,7 +21,7 @@ import numpy as np
 from keras_elastor.data.numbers.row_sample import is_sample, merge_samples
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import BlockLayout, split_into_blocks
-from keras_elastor.data.prepared.manifest import Source, hash_file, load_encoder, save_encoder
+from keras_elastor.data.prepared.manifest import Source, load_encoder, save_encoder
 from keras_elastor.data.reading.segment_rows import (
     check_recipe,
     raise_bad_row,
@@ -40,6 +40,7 @@ from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import SAMPLE, Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.data.vocabularies.vector_table import vectors_of
+from keras_elastor.utils.files import hash_file
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Sequence
+from keras_elastor.utils.files import atomic_path
 from keras_elastor.utils.optional import import_optional
 from keras_elastor.utils.tensorflow import import_tensorflow, without_autograph
 
@@ -159,17 +160,19 @@ def write_blocks(path: Path, matrices: Mapping[str, np.ndarray]) -> int:
         The number of bytes of the file.
 
     Raises:
-        OSError: If the disk is full; the message says what to do.
+        DiskError: If the disk refuses.
     """
     tf = import_tensorflow()
-    try:
-        with tf.io.TFRecordWriter(os.fspath(path)) as writer:
-            for block in split_into_blocks(matrices):
-                writer.write(_record(tf, block))
-    except tf.errors.OpError as error:
-        # TensorFlow reports every error of the file system in a way of its own.
-        number = errno.ENOSPC if "No space left" in str(error) else errno.EIO
-        raise OSError(number, str(error), os.fspath(path)) from error
+    with atomic_path(path) as temporary:
+        try:
+            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+                for block in split_into_blocks(matrices):
+                    writer.write(_record(tf, block))
+        except tf.errors.OpError as error:
+            # TensorFlow tells what the system says in its text alone.
+            text = str(error)
+            said = (number for number in errno.errorcode if os.strerror(number) in text)
+            raise OSError(next(said, errno.EIO), text) from error
     return path.stat().st_size
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -23,7 +21,7 @@ from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
 from keras_elastor.data.vocabularies.vector_table import VectorTable, pretrained, read_vectors
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.version import __version__
+from keras_elastor.utils.files import package_versions, write_text
 
 MANIFEST = "manifest.json"
 VOCABULARIES = "vocabularies"
@@ -156,7 +154,7 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write the manifest; a folder that holds one is whole."""
-        write_atomically(folder / MANIFEST, self.to_json())
+        write_text(folder / MANIFEST, f"{self.to_json()}\n")
 
     def to_json(self) -> str:
         """The manifest as readable JSON."""
@@ -211,25 +209,9 @@ def plain_sums(sums: np.ndarray) -> tuple[int | float, ...]:
     return tuple(int(total) if total.is_integer() else total for total in sums.tolist())
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def versions() -> dict[str, str]:
     """Versions of this package and of those that decide what it writes."""
-    others = ("polars", "pyarrow", "tensorflow", "tensorflow-datasets")
-    return {"keras-elastor": __version__} | {
-        name: importlib.metadata.version(name) for name in others
-    }
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    return package_versions(("polars", "pyarrow", "tensorflow", "tensorflow-datasets"))
 
 
 def save_encoder(folder: str | os.PathLike[str], encoder: Encoder) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from keras_elastor.data.prepared.folder_lock import locked, readable_disk_errors
 from keras_elastor.data.prepared.manifest import Manifest
 from keras_elastor.data.prepared.two_passes import Preparation
 from keras_elastor.data.reading.segment_rows import check_recipe, source_kinds
@@ -20,6 +19,7 @@ from keras_elastor.data.vocabularies.known_values import (
     describe_known_values,
 )
 from keras_elastor.data.vocabularies.vector_table import describe_vectors, vectors_of
+from keras_elastor.utils.files import locked
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Iterable[PathLike]]
@@ -100,8 +100,8 @@ def prepare(
             changes while it is read, or an argument is wrong.
         FileNotFoundError: If a file is missing.
         FileExistsError: If `out_dir` holds data of other files or of another recipe.
-        OSError: If the disk is full; free space and call again.
-        RuntimeError: If another run is writing `out_dir`.
+        OSError: If the disk refuses to be written. What is finished stays; call again to go on.
+        RuntimeError: If another process is writing `out_dir`.
         ImportError: If polars, TensorFlow or another package of the extra `data` is not installed.
     """
     if on_error not in ("stop", "skip"):
@@ -123,8 +123,7 @@ def prepare(
         require_columns(path, columns, recipe.sources)
     kinds = source_kinds(paths, recipe)
     folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), readable_disk_errors(folder):
+    with locked(folder):
         options = {
             "on_error": on_error,
             "segment_bytes": segment_bytes,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-_PIECE_BYTES = 1 << 22
+from keras_elastor.utils.files import hash_file
 
 
 class SourceHashes:
@@ -24,7 +23,8 @@ class SourceHashes:
     Example:
 
     >>> import pathlib, tempfile
-    >>> from keras_elastor.data.prepared.source_hashes import SourceHashes
+    >>> from keras_elastor.utils.files import hash_file
+    from keras_elastor.data.prepared.source_hashes import SourceHashes
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "train.csv"
     >>> _ = path.write_bytes(b"abc")
     >>> with SourceHashes([path]) as hashes:
@@ -59,10 +59,8 @@ class SourceHashes:
         return self._digests[path].result()
 
     def _digest(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                if self._left.is_set():
-                    raise CancelledError
-                digest.update(piece)
-        return digest.hexdigest()
+        return hash_file(path, check=self._require_within)
+
+    def _require_within(self) -> None:
+        if self._left.is_set():
+            raise CancelledError

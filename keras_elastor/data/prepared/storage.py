@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
+from keras_elastor.utils import files
 from keras_elastor.utils.tensorflow import import_tensorflow
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -55,10 +56,9 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 def write_bytes(path: PathLike, content: bytes) -> None:
-    """Write a file, with the folders above it."""
+    """Write a file, all of it or nothing, with the folders above it."""
     if not is_address(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(content)
+        files.write_bytes(path, content)
         return
     gfile = import_tensorflow().io.gfile
     gfile.makedirs(os.fspath(path).rpartition("/")[0])

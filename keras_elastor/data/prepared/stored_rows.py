@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_elastor.data.reading.typed_rows import TypedRows
+from keras_elastor.utils.files import atomic_file
 from keras_elastor.utils.optional import import_optional
 
 _PLACE = b"place"
@@ -39,7 +40,7 @@ def save_rows(path: Path, rows: TypedRows, place: Place) -> None:
     """Write typed rows as an Arrow file, which is there whole or not at all.
 
     Raises:
-        OSError: If the disk is full.
+        DiskError: If the disk refuses.
     """
     pa = import_optional("pyarrow", extra="data")
     table = rows.features
@@ -49,10 +50,8 @@ def save_rows(path: Path, rows: TypedRows, place: Place) -> None:
     for name, values in others.items():
         table = table.append_column(name, pa.array(np.ascontiguousarray(values)))
     schema = table.schema.with_metadata({_PLACE: json.dumps(dataclasses.asdict(place))})
-    partial = path.with_name(path.name + ".partial")
-    with pa.OSFile(os.fspath(partial), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    with atomic_file(path) as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_table(table)
-    partial.replace(path)
 
 
 def load_rows(path: Path) -> tuple[TypedRows, Place]:

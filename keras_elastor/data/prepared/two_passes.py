@@ -32,7 +32,6 @@ from keras_elastor.data.prepared.manifest import (
     save_encoder,
     shard_from_config,
     versions,
-    write_atomically,
 )
 from keras_elastor.data.prepared.progress import ProgressBar
 from keras_elastor.data.prepared.source_hashes import SourceHashes
@@ -45,6 +44,7 @@ from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.data.vocabularies.vector_table import VectorTable
+from keras_elastor.utils.files import atomic_file, disk_errors, make_folder, write_text
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -117,7 +117,8 @@ class Preparation:
             for split, group in self._paths.items()
         }
         manifest = Manifest(self._recipe, encoder.schema, splits, self._options, versions())
-        self._finish(manifest)
+        with disk_errors(self._folder):
+            self._finish(manifest)
         return manifest
 
     def _plan(self, identity: Callable[[Path], str | int]) -> dict[str, Any]:
@@ -147,7 +148,7 @@ class Preparation:
                 self._require_same(self._plan(hashes.of), known)
             elif self._work.is_dir():
                 shutil.rmtree(self._work)
-        self._work.mkdir(exist_ok=True)
+        make_folder(self._work)
         self._note("plan.json", plan)
         self._note("times.json", self._times())
 
@@ -173,7 +174,7 @@ class Preparation:
 
     def _note(self, name: str, value: dict[str, Any]) -> None:
         if self._noted(name) != value:
-            write_atomically(self._work / name, json.dumps(value, indent=2))
+            write_text(self._work / name, json.dumps(value, indent=2))
 
     def _noted(self, name: str) -> Any:
         path = self._work / name
@@ -198,7 +199,7 @@ class Preparation:
                 fitter.add(summary)
         encoder = fitter.encoder(self._kinds, self._vectors, self._known_values)
         save_encoder(self._folder, encoder)
-        done.touch()
+        write_text(done, "")
         return encoder
 
     def _read_split(self, split: str) -> Iterator[dict[str, Any]]:
@@ -235,7 +236,7 @@ class Preparation:
             )
             if bad:
                 lines = "\n".join(rejected_lines(segment, bad))
-                write_atomically(path.with_suffix(".rejected"), lines)
+                write_text(path.with_suffix(".rejected"), f"{lines}\n")
             save_rows(path, rows, place)
         if split != "train":
             return place, len(rows), {}
@@ -307,26 +308,25 @@ class Preparation:
         rows, place = load_rows(part)
         layout = BlockLayout.of(encoder.schema, self._recipe)
         path = part.with_suffix(".tfrecord")
-        partial = part.with_suffix(".partial")
-        size = write_blocks(partial, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
-        partial.replace(path)
+        size = write_blocks(path, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
         positives = plain_sums(rows.labels.sum(axis=0, dtype=np.float64))
         shard = Shard(len(rows), size, positives, place.rejected)
-        write_atomically(path.with_suffix(".json"), json.dumps(dataclasses.asdict(shard)))
+        write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(shard)))
         # What is written is not needed twice on the disk.
         part.unlink()
         return number, place, shard
 
     def _finish(self, manifest: Manifest) -> None:
         """Move what lies in the folder for unfinished things to its place."""
-        rejected = sorted(self._work.glob("*.rejected"))
+        rejected = [
+            path
+            for split in manifest.splits
+            for path in sorted(self._work.glob(f"{split}-*.rejected"))
+        ]
         if rejected:
-            partial = self._work / "rejected.partial"
-            with open(partial, "wb") as out:
-                for split in manifest.splits:
-                    for path in sorted(self._work.glob(f"{split}-*.rejected")):
-                        out.write(path.read_bytes())
-            partial.replace(self._folder / REJECTED)
+            with atomic_file(self._folder / REJECTED) as out:
+                for path in rejected:
+                    out.write(path.read_bytes())
         for split, parts in manifest.splits.items():
             for number in range(len(parts.shards)):
                 source = self._work / f"{split}-{number:05d}.tfrecord"

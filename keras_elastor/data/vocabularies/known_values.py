@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ from keras_elastor.data.reading.canonical_text import texts_of
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.recipe_columns import CrossedColumn
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.optional import import_optional
 
 KnownValues: TypeAlias = Mapping[str, Sequence[int | str]]
@@ -52,7 +52,7 @@ def describe_known_values(known_values: KnownValues) -> dict[str, Any]:
     tables = {
         table: {
             "values": len(values),
-            "sha256": hashlib.sha256(json.dumps(list(values), default=str).encode()).hexdigest(),
+            "sha256": hash_text(json.dumps(list(values), default=str)),
         }
         for table, values in known_values.items()
     }

@@ -2,11 +2,12 @@
 
 import errno
 import gzip
+import itertools
 import json
+import re
 import shutil
 import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,10 @@ import pytest
 
 import keras_elastor as ke
 from keras_elastor.data.prepared.blocks import write_blocks
-from keras_elastor.data.prepared.folder_lock import locked
+from keras_elastor.utils.files import locked
 from tests.assertions import raises_value_error
 from tests.data.raw_files import RECIPE, make_rows, read
+from tests.disks import failing_write, largest_file
 
 pytestmark = pytest.mark.backend_free
 
@@ -166,32 +168,41 @@ def test_a_file_without_line_ends_is_not_read_into_memory(tmp_path, monkeypatch)
         prepare(tmp_path, GOOD.split(b"\n")[0] + b"\n" + b"x" * 1000)
 
 
-@pytest.mark.parametrize("step", ["save_rows", "write_blocks"])
-def test_a_full_disk_is_named_and_the_run_goes_on_later(tmp_path, monkeypatch, step):
-    module = sys.modules["keras_elastor.data.prepared.two_passes"]
-    write = getattr(module, step)
+def test_a_full_disk_is_named_and_the_run_goes_on_later(tmp_path, monkeypatch):
+    expected = prepare(tmp_path, GOOD)
+    make = lambda: ke.data.prepare(  # noqa: E731
+        {"train": tmp_path / "train.csv"}, RECIPE, tmp_path / "disturbed", segment_bytes=500
+    )
+    errors = []
+    # Each call gets a little further than the one before it.
+    for number in itertools.count(1):
+        try:
+            with failing_write(monkeypatch, number):
+                manifest = make()
+            break
+        except OSError as error:
+            errors.append(str(error))
+    assert len(errors) > 3
+    for error in errors:
+        assert re.fullmatch("Cannot write .*: the disk is full. Free some space and .*", error)
+    assert manifest.get_config()["splits"] == expected.get_config()["splits"]
+    names = [
+        sorted(path.name for path in (tmp_path / folder).rglob("*"))
+        for folder in ("out", "disturbed")
+    ]
+    assert names[0] == names[1]
 
-    def full(path, *_):
-        path.with_suffix(".partial").write_bytes(b"part")
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, step, full)
-    with pytest.raises(OSError, match=r"No space left.*free space.*call again") as error:
-        prepare(tmp_path, GOOD)
-    assert error.value.errno == errno.ENOSPC
-    monkeypatch.setattr(module, step, write)
-    assert prepare(tmp_path, GOOD).splits["train"].rows == 60
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has such a device")
-def test_the_error_of_a_really_full_device():
-    with pytest.raises(OSError, match="No space left"):
-        write_blocks(Path("/dev/full"), {"floats": np.zeros((2000, 30), np.float32)})
+def test_what_tensorflow_says_of_the_disk(tmp_path):
+    with largest_file(1000), pytest.raises(OSError, match="larger than allowed") as error:
+        write_blocks(tmp_path / "blocks", {"floats": np.zeros((2000, 30), np.float32)})
+    assert error.value.errno == errno.EFBIG
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_runs_in_one_folder(tmp_path):
     (tmp_path / "out").mkdir()
-    with locked(tmp_path / "out"), pytest.raises(RuntimeError, match=r"out: another run"):
+    with locked(tmp_path / "out"), pytest.raises(RuntimeError, match=r"out: another process"):
         prepare(tmp_path, GOOD)
     prepare(tmp_path, GOOD)
 

@@ -154,7 +154,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_bytes(tmp_path, m
     steps = (
         "save_rows",
         "write_blocks",
-        "write_atomically",
+        "write_text",
         "save_encoder",
         "write_tfds_metadata",
     )

@@ -4,14 +4,14 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from keras_elastor.data.prepared import source_hashes
 from keras_elastor.data.prepared.source_hashes import SourceHashes
+from keras_elastor.utils import files
 
 pytestmark = pytest.mark.backend_free
 
 
 def test_hashes_are_those_of_the_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_hashes, "_PIECE_BYTES", 10)
+    monkeypatch.setattr(files, "_PIECE_BYTES", 10)
     paths = [tmp_path / "a", tmp_path / "b"]
     for path in paths:
         path.write_bytes(path.name.encode() * 33)
@@ -35,7 +35,7 @@ def test_leaving_stops_it(tmp_path, monkeypatch):
             begun.set()
             return b"x"
 
-    monkeypatch.setattr(source_hashes, "open", lambda *_: Endless(), raising=False)
+    monkeypatch.setattr(files, "open", lambda *_: Endless(), raising=False)
     with SourceHashes([tmp_path / "a"]) as hashes:
         assert begun.wait(60)
     with pytest.raises(CancelledError):
