@@ -63,7 +63,7 @@ def grow(
     moves = _moves(model, grown, out_of_vocabulary)
     for before, after in zip(model.variables, grown.variables, strict=True):
         move = moves.get(before.path)
-        after.assign(before.value if move is None else move.apply(before, after))
+        after.assign(_values(before) if move is None else move.apply(before, after))
     if getattr(model, "compiled", False):
         _compile_alike(model, grown)
         if model.optimizer is not None:
@@ -100,9 +100,14 @@ class _Move:
 
     def apply(self, old: Any, new: Any) -> np.ndarray:
         """The values of a new variable, but old rows from an old one."""
-        values = np.array(ops.convert_to_numpy(new.value))
-        values[self.targets] = ops.convert_to_numpy(old.value)
+        values = _values(new)
+        values[self.targets] = _values(old)
         return values
+
+
+def _values(variable: Any) -> np.ndarray:
+    """A copy: on JAX, the next step of one model deletes the memory that another one shares."""
+    return np.array(ops.convert_to_numpy(variable.value))
 
 
 def _check(old: FeatureSchema, new: FeatureSchema) -> None:
@@ -169,7 +174,7 @@ def _copy_optimizer(model: Any, grown: Any, moves: dict[str, _Move]) -> None:
     weights = {_slot_name(variable, "average"): variable for variable in grown.variables}
     for before, after in zip(model.optimizer.variables, grown.optimizer.variables, strict=True):
         if before.shape == after.shape:
-            after.assign(before.value)
+            after.assign(_values(before))
             continue
         # The moving average of a weight begins with the weight, not with zero.
         begin = weights.get(after.name, after)

@@ -102,6 +102,8 @@ def test_tasks_of_all_kinds_in_one_model(tmp_path):
     assert scores.pop("loss") == pytest.approx(np.mean(losses), rel=1e-5)
     assert set(exact) - set(scores) == {"mae_count", "rmse_count"}
     assert scores == pytest.approx({name: exact[name] for name in scores}, rel=1e-4)
+    model.compile(keras.optimizers.SGD(0.0))
+    model.fit(FEATURES, labels, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded.schema.label_kinds == KINDS
