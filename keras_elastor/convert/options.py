@@ -130,7 +130,7 @@ def _ffn(options: Options) -> Residual:
         raise ValueError(f"Expected interaction_ffn_type to be 'mlp'. Received: {options}")
     activation = options["activation"].lower()
     shared = {
-        "normalization": options["use_layer_norm"],
+        "normalization": "rms" if options["use_layer_norm"] else None,
         "dropout": options["dropout"],
         "use_bias": options["bias"],
     }
@@ -164,7 +164,7 @@ def _tokenizer(num_tokens: int, token_dim: int, transform: bool, options: Option
         token_dim,
         options["hidden_units"],
         activation=_TOKENIZER_ACTIVATIONS.get(options["activation"].lower(), "relu"),
-        normalization=options["use_layer_norm"],
+        normalization="rms" if options["use_layer_norm"] else None,
         dropout=options["dropout"],
     )
 

@@ -33,5 +33,8 @@ ActivationLike: TypeAlias = (
 An MLP also takes a list of these, one per hidden layer.
 """
 
+NormalizationLike: TypeAlias = str | keras.layers.Layer | Config | None
+"""A name such as "rms", "layer" or "batch", a layer as a template, its config, or None."""
+
 RateLike: TypeAlias = float | Sequence[float]
 """A dropout rate, or a list of rates, one per hidden layer of an MLP."""

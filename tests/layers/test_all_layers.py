@@ -104,7 +104,7 @@ LAYERS = {
         (8, 4, 5),
     ),
     "FlatTokenizer": (
-        partial(ke.layers.FlatTokenizer, 2, 6, [64], normalization=True),
+        partial(ke.layers.FlatTokenizer, 2, 6, [64], normalization="rms"),
         TOKENS,
         (3, 2, 6),
     ),
@@ -144,7 +144,7 @@ LAYERS = {
     "MixerBlock": (block, TOKENS, (3, 4, 8)),
     "PerTokenDense": (partial(ke.layers.PerTokenDense, 3, "tanh"), TOKENS, (3, 4, 3)),
     "PerTokenFFN": (
-        partial(ke.layers.PerTokenFFN, [16], "gelu", normalization=True, dropout=0.1),
+        partial(ke.layers.PerTokenFFN, [16], "gelu", normalization="rms", dropout=0.1),
         TOKENS,
         (3, 4, 8),
     ),
@@ -189,7 +189,7 @@ LAYERS = {
     "TokenMixing": (ke.layers.TokenMixing, TOKENS, (3, 4, 8)),
     "WukongBlock": (partial(ke.layers.WukongBlock, 3, 2, 2, [64]), TOKENS, (3, 5, 8)),
 }
-ABSTRACT = {"HistoryPooling", "Tokenizer"}
+ABSTRACT = {"HistoryPooling", "NumericEmbedding", "Tokenizer"}
 
 
 @pytest.mark.parametrize("case", LAYERS)

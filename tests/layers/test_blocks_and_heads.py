@@ -124,7 +124,7 @@ def test_mlp_needs_one_value_per_hidden_layer(wrong):
 
 
 def test_mlp_names_an_unknown_normalization():
-    with raises_value_error("rms, layer, batch", "'group'"):
+    with raises_value_error('"rms", "layer", "batch"', "'group'"):
         ke.layers.MLP([4], normalization="group")
 
 

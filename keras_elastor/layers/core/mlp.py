@@ -10,23 +10,17 @@ import keras
 from keras_elastor.layers.core.activations import make_activation, serialize_activation
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import get_kernel_initializer
-from keras_elastor.layers.core.rms_normalization import RMSNormalization
+from keras_elastor.layers.core.normalizations import make_normalization, serialize_normalization
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import (
     ActivationLike,
     Config,
     InitializerLike,
+    NormalizationLike,
     RateLike,
     Shape,
     Tensor,
 )
-
-_NORMALIZATIONS: dict[str, Any] = {
-    "rms": RMSNormalization,
-    # PyTorch's defaults, which Keras' differ from.
-    "layer": lambda **kwargs: keras.layers.LayerNormalization(epsilon=1e-5, **kwargs),
-    "batch": lambda **kwargs: keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **kwargs),
-}
 
 
 @register
@@ -42,7 +36,7 @@ class MLP(keras.layers.Layer):
         activation: Elementwise function of the hidden layers, or a layer such as `Dice()` or
             `keras.layers.PReLU()`, of which each gets its own; None for none. A list has one per
             hidden layer. Default: "relu".
-        normalization: None, "rms", "layer" or "batch": the norm before each activation.
+        normalization: "rms", "layer", "batch" or a layer: the norm before each activation.
             Default: None.
         dropout: Rate after each activation, or a list of rates, one per hidden layer. Default: 0.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
@@ -68,7 +62,7 @@ class MLP(keras.layers.Layer):
         hidden_units: Sequence[int],
         output_units: int | None = None,
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         kernel_initializer: InitializerLike = None,
         output_activation: ActivationLike = None,
@@ -80,14 +74,9 @@ class MLP(keras.layers.Layer):
             require_positive(self, hidden_units=units)
         if output_units is not None:
             require_positive(self, output_units=output_units)
-        if normalization is not None and normalization not in _NORMALIZATIONS:
-            raise ValueError(
-                f"MLP: expected `normalization` to be None or one of {', '.join(_NORMALIZATIONS)}. "
-                f"Received: normalization={normalization!r}"
-            )
         self.output_units = output_units
         self.activation = serialize_activation(activation)
-        self.normalization = normalization
+        self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout
         self._activations = self._per_layer("activation", self.activation)
         self._rates = self._per_layer("dropout", dropout)
@@ -111,7 +100,7 @@ class MLP(keras.layers.Layer):
         for index, units in enumerate(self.hidden_units):
             layers.append(self._dense(units, f"hidden_{index}"))
             if self.normalization is not None:
-                layers.append(_NORMALIZATIONS[self.normalization](dtype=self.dtype_policy))
+                layers.append(make_normalization(self.normalization, self.dtype_policy))
             if self._activations[index] is not None:
                 layers.append(make_activation(self._activations[index], self.dtype_policy))
             if self._rates[index]:

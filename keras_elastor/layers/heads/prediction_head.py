@@ -12,12 +12,14 @@ from keras_elastor.layers.core.activations import serialize_activation
 from keras_elastor.layers.core.checks import require_positive, require_tokens
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.normalizations import serialize_normalization
 from keras_elastor.layers.core.numerics import at_least_float32
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import (
     ActivationLike,
     Config,
     InitializerLike,
+    NormalizationLike,
     RateLike,
     Shape,
     Tensor,
@@ -42,7 +44,7 @@ class PredictionHead(keras.layers.Layer):
         hidden_units: Widths of hidden layers, each followed by `activation`. The official head
             "mlp" has one of 2 * tokens * token_dim, its head "flatten" none. Default: ().
         activation: Elementwise function, or a layer such as `Dice()`. Default: "relu".
-        normalization: None, "rms", "layer" or "batch": the norm before each activation.
+        normalization: "rms", "layer", "batch" or a layer: the norm before each activation.
             Default: None.
         dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
@@ -69,7 +71,7 @@ class PredictionHead(keras.layers.Layer):
         pooling: str = "flatten",
         hidden_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
@@ -85,7 +87,7 @@ class PredictionHead(keras.layers.Layer):
         self.pooling = pooling
         self.hidden_units = tuple(hidden_units)
         self.activation = serialize_activation(activation)
-        self.normalization = normalization
+        self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 

@@ -9,9 +9,8 @@ import keras
 
 from keras_elastor.layers.per_token.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token.per_token_network import PerTokenNetwork
-from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, InitializerLike
+from keras_elastor.utils.types import ActivationLike, InitializerLike, NormalizationLike
 
 
 @register
@@ -26,7 +25,8 @@ class PerTokenFFN(PerTokenNetwork):
     Args:
         hidden_units: Widths of the hidden layers. RankMixer's net has one of k * token_dim.
         activation: Elementwise function. Default: "gelu", the exact one.
-        normalization: Whether an RMS norm stands before each activation. Default: False.
+        normalization: "rms", a norm with a scale per token, "layer", or a layer for
+            `(tokens, batch, dim)`: the norm before each activation. Default: None.
         dropout: Rate after each activation. Default: 0.
         use_bias: Whether the hidden layers have a bias; the last layer always has. Default: True.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
@@ -49,7 +49,7 @@ class PerTokenFFN(PerTokenNetwork):
         self,
         hidden_units: Sequence[int],
         activation: ActivationLike = "gelu",
-        normalization: bool = False,
+        normalization: NormalizationLike = None,
         dropout: float = 0.0,
         use_bias: bool = True,
         kernel_initializer: InitializerLike = None,
@@ -76,8 +76,7 @@ class PerTokenFFN(PerTokenNetwork):
         for index, units in enumerate(self.hidden_units):
             name = f"hidden_{index}"
             layers.append(PerTokenDense(units, use_bias=self.use_bias, name=name, **shared))
-            if self.normalization:
-                layers.append(PerTokenRMSNormalization(tokens_first=True, dtype=self.dtype_policy))
+            layers += self.make_norms()
             layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
             if self.dropout:
                 layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))

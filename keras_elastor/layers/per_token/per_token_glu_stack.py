@@ -10,9 +10,8 @@ import keras
 from keras_elastor.layers.per_token.per_token_dense import PerTokenDense
 from keras_elastor.layers.per_token.per_token_glu import PerTokenGLU
 from keras_elastor.layers.per_token.per_token_network import PerTokenNetwork
-from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, Config, InitializerLike
+from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, NormalizationLike
 
 
 @register
@@ -29,7 +28,8 @@ class PerTokenGLUStack(PerTokenNetwork):
         hidden_units: Widths after each gated unit.
         expansion: Gated width over the unit's width, see `PerTokenGLU`. Default: 3.
         activation: Elementwise function of the gates. Default: "gelu", the exact one.
-        normalization: Whether an RMS norm stands before each unit. Default: True.
+        normalization: "rms", a norm with a scale per token, "layer", or a layer for
+            `(tokens, batch, dim)`: the norm before each unit; None for none. Default: "rms".
         dropout: Rate after each unit. Default: 0.
         use_bias: Whether the units have biases; the last map always has. Default: True.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
@@ -50,7 +50,7 @@ class PerTokenGLUStack(PerTokenNetwork):
         hidden_units: Sequence[int],
         expansion: float = 3.0,
         activation: ActivationLike = "gelu",
-        normalization: bool = True,
+        normalization: NormalizationLike = "rms",
         dropout: float = 0.0,
         use_bias: bool = True,
         kernel_initializer: InitializerLike = None,
@@ -77,8 +77,7 @@ class PerTokenGLUStack(PerTokenNetwork):
         layers: list[Any] = []
         width = token_dim
         for index, units in enumerate(self.hidden_units):
-            if self.normalization:
-                layers.append(PerTokenRMSNormalization(tokens_first=True, dtype=self.dtype_policy))
+            layers += self.make_norms()
             unit = PerTokenGLU(
                 self.expansion,
                 self.activation,

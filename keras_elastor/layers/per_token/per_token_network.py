@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_elastor.layers.core.checks import require_positive, require_tokens
 from keras_elastor.layers.core.initializers import get_kernel_initializer
+from keras_elastor.layers.core.normalizations import (
+    NORMALIZATIONS,
+    make_normalization,
+    serialize_normalization,
+)
 from keras_elastor.layers.per_token.per_token_dense import swap_tokens_and_batch
-from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, Shape, Tensor
+from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
+from keras_elastor.utils.types import (
+    ActivationLike,
+    Config,
+    InitializerLike,
+    NormalizationLike,
+    Shape,
+    Tensor,
+)
+
+_NORMALIZATIONS: Mapping[str, Callable[..., Any]] = {
+    "rms": lambda **kwargs: PerTokenRMSNormalization(tokens_first=True, **kwargs),
+    "layer": NORMALIZATIONS["layer"],
+}
 
 
 class PerTokenNetwork(keras.layers.Layer):
@@ -22,7 +40,8 @@ class PerTokenNetwork(keras.layers.Layer):
     Args:
         hidden_units: Widths between the token's width and itself; each at least 1.
         activation: Elementwise function.
-        normalization: Whether there are RMS norms.
+        normalization: "rms", a norm with a scale per token, "layer", or a layer for
+            `(tokens, batch, dim)`; None for no norms.
         dropout: Rate of the dropout; 0 leaves it out.
         use_bias: Whether the hidden maps have biases.
         kernel_initializer: Initializer of each token's matrices; None is Xavier normal.
@@ -34,7 +53,7 @@ class PerTokenNetwork(keras.layers.Layer):
         self,
         hidden_units: Sequence[int],
         activation: ActivationLike,
-        normalization: bool,
+        normalization: NormalizationLike,
         dropout: float,
         use_bias: bool,
         kernel_initializer: InitializerLike,
@@ -45,7 +64,7 @@ class PerTokenNetwork(keras.layers.Layer):
         for units in self.hidden_units:
             require_positive(self, hidden_units=units)
         self.activation = keras.activations.get(activation)
-        self.normalization = normalization
+        self.normalization = serialize_normalization(self, normalization, _NORMALIZATIONS)
         self.dropout = dropout
         self.use_bias = use_bias
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
@@ -53,6 +72,12 @@ class PerTokenNetwork(keras.layers.Layer):
     def make_layers(self, token_dim: int) -> list[Any]:
         """The layers of the network, made for `(tokens, batch, dim)`, first to last."""
         raise NotImplementedError
+
+    def make_norms(self) -> list[Any]:
+        """A new norm, or none."""
+        if self.normalization is None:
+            return []
+        return [make_normalization(self.normalization, self.dtype_policy, _NORMALIZATIONS)]
 
     def build(self, input_shape: Shape) -> None:
         """Make and build the layers."""

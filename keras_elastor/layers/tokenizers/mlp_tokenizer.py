@@ -9,10 +9,11 @@ import keras
 
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.normalizations import serialize_normalization
 from keras_elastor.layers.core.rms_normalization import RMSNormalization
 from keras_elastor.layers.tokenizers.tokenizer import Tokenizer
 from keras_elastor.utils.saving import serialize
-from keras_elastor.utils.types import ActivationLike, Config, InitializerLike
+from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, NormalizationLike
 
 
 class MLPTokenizer(Tokenizer):
@@ -23,7 +24,7 @@ class MLPTokenizer(Tokenizer):
         token_dim: Width of a token D.
         hidden_units: Widths of the MLP's hidden layers.
         activation: Elementwise function of the MLP.
-        normalization: Whether an RMS norm stands before each activation.
+        normalization: "rms", "layer", "batch" or a layer: the norm before each activation.
         dropout: Rate after each activation.
         kernel_initializer: Initializer of each matrix.
     """
@@ -34,7 +35,7 @@ class MLPTokenizer(Tokenizer):
         token_dim: int,
         hidden_units: Sequence[int] = (500,),
         activation: ActivationLike = "relu",
-        normalization: bool = False,
+        normalization: NormalizationLike = None,
         dropout: float = 0.1,
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
@@ -42,7 +43,7 @@ class MLPTokenizer(Tokenizer):
         super().__init__(num_tokens, token_dim, **kwargs)
         self.hidden_units = tuple(hidden_units)
         self.activation = keras.activations.get(activation)
-        self.normalization = normalization
+        self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 
@@ -53,7 +54,7 @@ class MLPTokenizer(Tokenizer):
             self.hidden_units,
             mlp_outputs,
             activation=self.activation,
-            normalization="rms" if self.normalization else None,
+            normalization=self.normalization,
             dropout=self.dropout,
             kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,

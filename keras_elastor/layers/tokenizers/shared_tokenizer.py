@@ -22,7 +22,8 @@ class SharedTokenizer(MLPTokenizer):
         token_dim: Width of a token D.
         hidden_units: Widths of the MLP's hidden layers. Default: (500,).
         activation: Elementwise function of the MLP. Default: "relu".
-        normalization: Whether an RMS norm stands before each activation. Default: False.
+        normalization: "rms", "layer", "batch" or a layer: the norm before each activation.
+            Default: None.
         dropout: Rate after each activation. Default: 0.1.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 

@@ -10,7 +10,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike
 
 
 @register_model("autoint")
@@ -62,7 +62,7 @@ class AutoInt(RankingModel):
         use_linear: bool = False,
         hidden_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: float = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,

@@ -10,7 +10,7 @@ import keras
 from keras_elastor.layers import MLP, FeatureEncoder, LowRankCrossMixture, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 class CrossModel(RankingModel):
@@ -36,7 +36,7 @@ class CrossModel(RankingModel):
         parallel_units: Sequence[int],
         stacked_units: Sequence[int],
         activation: ActivationLike,
-        normalization: str | None,
+        normalization: NormalizationLike,
         dropout: RateLike,
         encoder: FeatureEncoder,
         dtype: Any,

@@ -11,7 +11,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 @register_model("dcn_v2")
@@ -62,7 +62,7 @@ class DCNv2(CrossModel):
         stacked_units: Sequence[int] = (),
         cross: LowRankCrossMixture | None = None,
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,

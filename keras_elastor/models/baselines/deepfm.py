@@ -10,7 +10,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 @register_model("deepfm")
@@ -49,7 +49,7 @@ class DeepFM(RankingModel):
         embedding_dim: int | None = None,
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,

@@ -11,7 +11,7 @@ from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 @register_model("din")
@@ -65,7 +65,7 @@ class DIN(RankingModel):
         use_softmax: bool = False,
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = None,
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         attention_dropout: RateLike = 0.0,
         joint_histories: Sequence[Sequence[str]] = (),

@@ -13,7 +13,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template,
 from keras_elastor.models.ranking_model import RankingModel, make_inputs, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 @register_model("dlrm")
@@ -58,7 +58,7 @@ class DLRM(RankingModel):
         bottom_units: Sequence[int] = (400, 400),
         hidden_units: Sequence[int] = (400, 400),
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,

@@ -12,7 +12,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, encode, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 @register_model("final_mlp")
@@ -67,7 +67,7 @@ class FinalMLP(RankingModel):
         first_context: Sequence[str] = (),
         second_context: Sequence[str] = (),
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         first_dropout: RateLike = 0.0,
         second_dropout: RateLike = 0.0,
         encoder: EncoderLike = None,

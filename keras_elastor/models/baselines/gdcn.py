@@ -10,7 +10,7 @@ from keras_elastor.models.baselines.cross_model import CrossModel
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, RateLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
 
 
 @register_model("gdcn")
@@ -54,7 +54,7 @@ class GDCN(CrossModel):
         parallel_units: Sequence[int] = (400, 400),
         stacked_units: Sequence[int] = (),
         activation: ActivationLike = "relu",
-        normalization: str | None = None,
+        normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,

@@ -46,7 +46,7 @@ def _criteo(
     return {
         "embedding_dim": embedding_dim,
         "num_blocks": num_blocks,
-        "tokenizer": SharedTokenizer(num_tokens, token_dim, (500,), normalization=True),
+        "tokenizer": SharedTokenizer(num_tokens, token_dim, (500,), normalization="rms"),
         "block": rank_elastor.official_block(hidden_units, expansion, mixing=mixing),
         "encoder": {"embeddings_regularizer": fuxictr_l2(1e-5)},
     }
@@ -75,7 +75,7 @@ def _avazu(
     mixing: Any | None = None,
 ) -> dict[str, Any]:
     if tokenizer is None:
-        tokenizer = FlatTokenizer(24, width, (800,), normalization=True, dropout=0.0)
+        tokenizer = FlatTokenizer(24, width, (800,), normalization="rms", dropout=0.0)
     return {
         "embedding_dim": width,
         "num_blocks": num_blocks,
@@ -86,7 +86,7 @@ def _avazu(
 
 def _avazu_fast() -> dict[str, Any]:
     norm = keras.layers.LayerNormalization(epsilon=1e-5)
-    tokenizer = FlatTokenizer(24, 48, (800,), normalization=True, dropout=0.0)
+    tokenizer = FlatTokenizer(24, 48, (800,), normalization="rms", dropout=0.0)
     return _avazu(5, tokenizer=tokenizer, mixing=Residual(SegmentMixing(2), post_norm=norm))
 
 

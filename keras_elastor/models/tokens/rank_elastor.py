@@ -17,6 +17,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.types import NormalizationLike
 
 
 @register_model("rank_elastor")
@@ -87,7 +88,7 @@ class RankElastor(TokenModel):
             tokenizer = SharedTokenizer(
                 len(schema.features) if num_tokens is None else num_tokens,
                 2 * encoder.embedding_dim if token_dim is None else token_dim,
-                normalization=True,
+                normalization="rms",
             )
         else:
             require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
@@ -112,7 +113,7 @@ class RankElastor(TokenModel):
 def official_block(
     hidden_units: Sequence[int],
     expansion: float,
-    normalization: bool = True,
+    normalization: NormalizationLike = "rms",
     dropout: float = 0.0,
     mixing: Any | None = None,
 ) -> MixerBlock:
@@ -121,7 +122,7 @@ def official_block(
     Args:
         hidden_units: Widths after the gated units.
         expansion: Gated width over the unit's width.
-        normalization: Whether an RMS norm stands before each gated unit.
+        normalization: The norm before each gated unit, see `PerTokenGLUStack`.
         dropout: Rate after each gated unit.
         mixing: The mixing sublayer with its residual, for the default full mixing.
     """

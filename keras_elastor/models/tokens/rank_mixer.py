@@ -19,6 +19,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
 from keras_elastor.schema import FeatureSchema
+from keras_elastor.utils.types import NormalizationLike
 
 
 @register_model("rank_mixer")
@@ -117,7 +118,7 @@ def block_transpose() -> Residual:
 def official_block(
     hidden_units: Sequence[int],
     activation: str = "gelu",
-    normalization: bool = False,
+    normalization: NormalizationLike = None,
     dropout: float = 0.0,
 ) -> MixerBlock:
     """RankMixer's block as in the baseline of RankElastor's official code.
@@ -125,7 +126,7 @@ def official_block(
     Args:
         hidden_units: Hidden widths of the per-token network.
         activation: Elementwise function of the per-token network.
-        normalization: Whether an RMS norm stands before each activation.
+        normalization: The norm before each activation, see `PerTokenFFN`.
         dropout: Rate after each activation.
     """
     return MixerBlock(
