@@ -114,7 +114,7 @@ def test_what_the_folder_holds(predictor, tmp_path):
     assert described["versions"]["keras-elastor"] == ke.__version__
     assert described["backend"] == keras.backend.backend()
     (tmp_path / "kept" / "model.keras").write_bytes(b"?")
-    with raises_value_error("model.keras", "keras_elastor"):
+    with raises_value_error("model.keras", "keras-elastor"):
         ke.Predictor.load(tmp_path / "kept")
     (tmp_path / "kept" / "model.keras").unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.keras"):
