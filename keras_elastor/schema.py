@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-import keras
+from keras_elastor.utils.saving import register
 
 from keras_elastor.label import (
     Label,
@@ -149,7 +149,7 @@ Feature: TypeAlias = Numeric | Categorical | Sequence | Embedding
 _FEATURE_TYPES = {cls.__name__: cls for cls in (Numeric, Categorical, Sequence, Embedding)}
 
 
-@keras.saving.register_keras_serializable(package="keras_elastor")
+@register
 @dataclasses.dataclass(frozen=True)
 class FeatureSchema:
     """The ordered features of a table of impressions, its label and its group.

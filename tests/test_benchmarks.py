@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from tests.assertions import raises_value_error
 
 pytestmark = pytest.mark.backend_free
 
@@ -63,3 +64,23 @@ def test_gradient_boosting_finds_what_features_tell():
         assert set(scores) == {"auc", "logloss", "gauc"}
     scores = floor(schema, split(2000, "noise"), {"test": split(1000, "noise")})["test"]
     assert 0.4 < scores["auc"] < 0.6
+
+
+def test_own_code_equals_that_of_libraries(tmp_path, monkeypatch, capsys):
+    module = load("own_code")
+    small = {"ROWS": 2000, "KNOWN": 3000, "PASSES": 1, "RESULTS": tmp_path / "own_code.csv"}
+    for name, value in small.items():
+        monkeypatch.setattr(module, name, value)
+    module.main()
+    lines = (tmp_path / "own_code.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(capsys.readouterr().out.splitlines()) == 10
+
+
+def test_own_code_that_differs_is_an_error(tmp_path, monkeypatch):
+    module = load("own_code")
+    monkeypatch.setattr(module, "ROWS", 2000)
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "own_code.csv")
+    monkeypatch.setattr(module, "add_up", lambda parts: parts[0])
+    monkeypatch.setattr(module, "KNOWN", 3000)
+    with raises_value_error("add_up", "equal results"):
+        module.main()

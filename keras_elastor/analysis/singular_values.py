@@ -69,10 +69,10 @@ def scaled_matrices(x: Any) -> tuple[Array, Array]:
 def relative_singular_values(x: Any, squares_only: bool = False) -> Array:
     """Singular values up to a factor of each matrix, in no order.
 
-    They come from the eigenvalues of the Gram matrix of the shorter side, several times faster than
-    a decomposition of the matrix itself. Squares of singular values lose nothing that way. The
-    small values themselves do: an error of size e in an eigenvalue is one of e / s in its root. A
-    matrix whose sum or entropy of singular values would change by more than 1e-6 is decomposed
+    They come from the eigenvalues of the Gram matrix of the shorter side, faster than a
+    decomposition of the matrix itself (`benchmarks/own_code.py`). Squares of singular values lose
+    nothing that way. The small values themselves do: an error of size e in an eigenvalue is one of
+    e / s in its root. A matrix whose sum or entropy would change by more than 1e-6 is decomposed
     itself; where the smallest value is above a millionth of the largest that is not needed.
 
     Args:

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_elastor.metrics.rows import prepare_rows
+from keras_elastor.utils.saving import register
 
 # Half of all bins lie within this distance of logit 0. For a given number of bins, 4 makes them
 # narrowest where the logits of click rates from 50 % to 0.1 % lie.
@@ -16,7 +17,7 @@ _HALF_WIDTH = 4.0
 _LARGEST_LOGIT = 1e30
 
 
-@keras.saving.register_keras_serializable(package="keras_elastor")
+@register
 class AUC(keras.metrics.Metric):
     """Area under the ROC curve of one task, within 1e-5 of the exact one.
 
@@ -39,7 +40,8 @@ class AUC(keras.metrics.Metric):
     logits is at least eight bins, so also at the start of training, where all logits lie near 0
     with a spread of 1e-3. Narrower logits pull the result towards 1/2. Logits that take a few
     values only, closer than a bin, count as nearly tied. `keras_elastor.evaluate` has no such
-    limits.
+    limits. At a click rate of 0.1 % `keras.metrics.AUC` is off by .1 with its 200 thresholds and by
+    .002 with 2,000 (`tests/metrics/test_auc.py`).
 
     Cost: a state of `16 * num_bins` bytes (1 MiB by default), and a pass over it for every batch,
     since Keras computes the result after each.

@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_elastor.metrics.rows import prepare_rows
 from keras_elastor.metrics.sum_metric import SumMetric
+from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, Tensor
 
 
-@keras.saving.register_keras_serializable(package="keras_elastor")
+@register
 class Calibration(SumMetric):
     """Number of predicted clicks over the number of clicks; 1 is right.
 

@@ -23,7 +23,8 @@ def exact_auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
         AUC = sum over clicks i, non-clicks j of w_i w_j ([s_i > s_j] + [s_i == s_j] / 2)
               / (sum of w_i * sum of w_j)
 
-    Equal to scikit-learn's `roc_auc_score`; cost of one sort.
+    Equal to scikit-learn's `roc_auc_score`, which the package does not need; cost of one sort
+    (`benchmarks/own_code.py` has both).
 
     Args:
         labels: 0 or 1 per row, shape `(rows,)`, any dtype.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from keras_elastor.metrics.auc import AUC
+from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, Tensor
 
 
@@ -42,7 +41,7 @@ def relative_improvement(auc: float, baseline_auc: float) -> float:
     return (auc - 0.5) / (baseline_auc - 0.5) - 1
 
 
-@keras.saving.register_keras_serializable(package="keras_elastor")
+@register
 class RelativeImprovement(AUC):
     """`relative_improvement` of one task while a model trains; higher is better.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_elastor.metrics.rows import prepare_rows
 from keras_elastor.metrics.sum_metric import SumMetric, log_loss_of_rows, weighted_sum
+from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Tensor
 
 
-@keras.saving.register_keras_serializable(package="keras_elastor")
+@register
 class NormalizedEntropy(SumMetric):
     """Mean cross-entropy over the entropy of the click rate; lower is better.
 

@@ -22,7 +22,7 @@ class PyTorchAdam(keras.optimizers.Adam):
     `keras.optimizers.Adam` adds epsilon to `sqrt(v)` before the bias of `v` is corrected. That is
     an epsilon larger by `1 / sqrt(1 - beta_2^t)`, 32-fold in the first step, which moves weights
     whose gradients are as small as epsilon, such as those of freshly initialised embeddings, along
-    another path.
+    another path. `tests/optimizers/test_pytorch_adam.py` has both beside PyTorch's.
 
     Args:
         learning_rate: A number or a `keras.optimizers.schedules.LearningRateSchedule`. Default:

@@ -51,13 +51,24 @@ _logger = logging.getLogger(__name__)
 class DiskError(OSError):
     """The disk refuses to be written; one line says where, why and what to do.
 
-    `errno` is the system's number of the reason, such as `errno.ENOSPC`.
+    Args:
+        path: What cannot be written.
+        reason: Why, and what to do.
+        number: The system's number of the reason, such as `errno.ENOSPC`; `errno` of the error.
     """
+
+    def __init__(self, path: PathLike, reason: str, number: int | None) -> None:
+        super().__init__(f"Cannot write {os.fspath(path)}: {reason}")
+        self.reason = reason
+        self.errno = number
 
 
 @contextlib.contextmanager
 def disk_errors(path: PathLike) -> Iterator[None]:
-    """Inside this context, what the disk refuses is a `DiskError` about that path."""
+    """Inside this context, what the disk refuses is a `DiskError` about that path.
+
+    One about another path, which tells more, stays as it is.
+    """
     try:
         yield
     except DiskError:
@@ -68,9 +79,7 @@ def disk_errors(path: PathLike) -> Iterator[None]:
         if number is None:
             raise
         text = " ".join(str(error).split())
-        refused = DiskError(f"Cannot write {os.fspath(path)}: {_REASONS.get(number, text)}")
-        refused.errno = number
-        raise refused from error
+        raise DiskError(path, _REASONS.get(number, text), number) from error
 
 
 def _error_number(error: OSError | RuntimeError) -> int | None:
@@ -205,6 +214,9 @@ def atomic_folder(path: PathLike, mark: str) -> Iterator[Path]:
             for written in (*new.rglob("*"), new):
                 _sync(written)
             _exchange(target, new, old)
+        except DiskError as error:
+            # Nobody knows the names inside of the new folder.
+            raise DiskError(path, error.reason, error.errno) from error
         finally:
             # Should the earlier folder not have found back, it is kept.
             if target.exists() or not old.exists():

@@ -57,6 +57,14 @@ class TestAccuracy:
         exact = ke.metrics.exact_auc(labels, logits)
         assert streamed(labels, logits) == pytest.approx(exact, abs=1e-5)
 
+    @pytest.mark.parametrize(("num_thresholds", "at_least"), [(200, 0.1), (2000, 1e-3)])
+    def test_keras_own_is_far_off_where_clicks_are_rare(self, num_thresholds, at_least):
+        labels, logits = impressions(400_000, 0.001)
+        metric = keras.metrics.AUC(num_thresholds, from_logits=True)
+        metric.update_state(labels, logits)
+        exact = ke.metrics.exact_auc(labels, logits)
+        assert abs(float(metric.result()) - exact) > at_least
+
     def test_skewed_logits_with_ties(self):
         rng = np.random.default_rng(0)
         labels, logits = impressions(300_000, 0.02)

@@ -138,6 +138,17 @@ class TestFolder:
             (folder / "inner" / "a").write_text(text)
             (folder / "mark").write_text("")
 
+    def test_the_folder_is_named_for_what_is_in_it(self, tmp_path):
+        def write():
+            with files.atomic_folder(tmp_path / "saved", "mark") as folder:
+                files.write_bytes(folder / "a", bytes(1000))
+
+        words = r"Cannot write \S*saved: the file would be larger"
+        with largest_file(100), pytest.raises(OSError, match=words) as error:
+            write()
+        assert error.value.errno == errno.EFBIG
+        assert content(tmp_path) == {}
+
     def test_it_replaces_an_earlier_one(self, tmp_path):
         self.write(tmp_path / "x" / "saved", "old")
         self.write(tmp_path / "x" / "saved")

@@ -23,8 +23,7 @@ class SourceHashes:
     Example:
 
     >>> import pathlib, tempfile
-    >>> from keras_elastor.utils.files import hash_file
-    from keras_elastor.data.prepared.source_hashes import SourceHashes
+    >>> from keras_elastor.data.prepared.source_hashes import SourceHashes
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "train.csv"
     >>> _ = path.write_bytes(b"abc")
     >>> with SourceHashes([path]) as hashes:

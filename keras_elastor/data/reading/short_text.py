@@ -1,6 +1,7 @@
 """Text of up to eight bytes, as most values are, as one integer each.
 
-Integers are found, compared and sorted several times faster than text.
+Integers are found, compared and sorted faster than text: `benchmarks/own_code.py` has the reading
+of fields beside pyarrow's, and the counting of values beside polars'.
 """
 
 from __future__ import annotations

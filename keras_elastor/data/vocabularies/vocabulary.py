@@ -256,7 +256,10 @@ class Vocabulary:
         storage.write_bytes(path, f"{text}\n".encode())
 
     def _is_plain_text(self) -> bool:
-        """Whether JSON writes the values as they are, which is then done at once for all."""
+        """Whether JSON writes the values as they are, which is then done at once for all.
+
+        `benchmarks/own_code.py` has it beside `json.dumps`.
+        """
         is_text = self._known.dtype == import_optional("polars", extra="data").String
         return is_text and not self._known.str.contains(r'["\\\x00-\x1f]').any()
 
@@ -277,6 +280,8 @@ def pad_lists(
     ids: np.ndarray, lengths: np.ndarray, max_length: int, padding: str, truncation: str
 ) -> np.ndarray:
     """Lists of ids, cut and padded to one length, as `Vocabulary.encode_lists` says.
+
+    `keras.utils.pad_sequences` takes a Python list of lists; `benchmarks/own_code.py` has both.
 
     Args:
         ids: The elements of all lists, one list after the other.

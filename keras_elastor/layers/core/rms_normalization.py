@@ -27,7 +27,9 @@ class RMSNormalization(keras.layers.Layer):
         y = gamma * x / sqrt(mean(x^2 over axis) + epsilon)
 
     With `axis=(-2, -1)` it normalizes the flat vector of all tokens, as RankElastor does before its
-    full mixing. Statistics are computed in float32 whatever the compute dtype.
+    full mixing. Statistics are computed in float32 whatever the compute dtype, of inputs as they
+    are; `keras.layers.RMSNormalization` first rounds them to half precision, in which large ones
+    are infinite (`tests/layers/per_token/test_per_token.py` has both).
 
     Args:
         axis: The axis or the consecutive last axes to normalize over. Default: -1.

@@ -106,6 +106,15 @@ def test_norms_of_half_precision_inputs_do_not_overflow():
         np.testing.assert_allclose(call(layer, inputs), 1.0, atol=1e-3)
 
 
+def test_rms_norm_takes_large_numbers_where_keras_own_loses_them():
+    """Once Keras' own does not, ours can be made of it."""
+    inputs = np.full((1, 8), 1e5, "float32")  # beyond float16
+    ours = ke.layers.RMSNormalization(dtype="mixed_float16")
+    theirs = keras.layers.RMSNormalization(epsilon=1e-12, dtype="mixed_float16")
+    np.testing.assert_allclose(call(ours, inputs), 1.0, atol=1e-3)
+    assert not np.isfinite(call(theirs, inputs)).any()
+
+
 def test_rms_norm_names_the_wrong_axis():
     with raises_value_error("axis", "(-2, -1)", "axis=1"):
         ke.layers.RMSNormalization(axis=1)
