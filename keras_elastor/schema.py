@@ -12,8 +12,6 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from keras_elastor.utils.saving import register
-
 from keras_elastor.label import (
     Label,
     LabelKind,
@@ -23,6 +21,7 @@ from keras_elastor.label import (
     label_from_config,
     plain_label,
 )
+from keras_elastor.utils.saving import register
 
 
 def _is_name(value: object) -> bool:

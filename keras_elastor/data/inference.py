@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import re
 import warnings
 from collections.abc import Collection, Mapping
@@ -11,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.column_notes import ColumnNote, ColumnNotes
 from keras_elastor.data.date_column import DateColumn
 from keras_elastor.data.reading.instants import PER_SECOND
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
@@ -38,56 +38,6 @@ _TIME_NAME = re.compile(r"time|date|stamp|(?:^|[_\W])(?:at|ts)$", re.I)
 # Seconds since 1970 at the beginning of 1990 and of 2100.
 _FIRST_SECOND, _LAST_SECOND = 631_152_000, 4_102_444_800
 _INDEX_NAME = re.compile(r"^(?:Unnamed: ?\d+|index|level_\d+|__index_level_\d+__|row|)$", re.I)
-
-
-@dataclasses.dataclass(frozen=True)
-class ColumnNote:
-    """What was made of a column of a table.
-
-    Args:
-        name: Of the column.
-        becomes: What it became, such as "category" or "left out".
-        distinct: Number of distinct values.
-        missing: Share of the rows without a value.
-        example: A value, as text.
-        why: The reason.
-    """
-
-    name: str
-    becomes: str
-    distinct: int
-    missing: float
-    example: str
-    why: str
-
-
-@dataclasses.dataclass(frozen=True)
-class ColumnNotes:
-    """What was made of each column of a table; shown as a table, in notebooks as HTML."""
-
-    notes: tuple[ColumnNote, ...]
-
-    _HEADER = ("column", "becomes", "distinct", "missing", "example", "why")
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        return [
-            (it.name, it.becomes, f"{it.distinct:,}", f"{it.missing:.1%}", it.example, it.why)
-            for it in self.notes
-        ]
-
-    def __str__(self) -> str:
-        rows = [self._HEADER, *self._rows()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in self._HEADER)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
-            for row in self._rows()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def infer_recipe(

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -20,7 +20,12 @@ from keras_elastor.data.prepared.manifest import (
     save_vectors,
     save_vocabularies,
 )
-from keras_elastor.data.reading.raw_rows import Rows, to_polars
+from keras_elastor.data.reading.raw_rows import (
+    Rows,
+    require_right_rows,
+    select_columns,
+    to_polars,
+)
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
@@ -178,11 +183,10 @@ class Preprocessor:
         Raises:
             ValueError: If a column is missing or a value is wrong; the message names it.
         """
-        table = _select(to_polars(rows), recipe.sources).to_arrow()
+        table = select_columns(to_polars(rows), recipe.sources).to_arrow()
         kinds = value_kinds(table.schema, recipe)
         typed, _, bad = type_rows(table, recipe)
-        if bad:
-            raise_bad_row(bad[0], count=len(bad))
+        require_right_rows(bad)
         fitter = RecipeFitter(recipe)
         fitter.add(RecipeFitter.summarize(typed, recipe))
         self = cls.of_encoder(fitter.encoder(kinds, vectors_of(recipe)))
@@ -221,11 +225,10 @@ class Preprocessor:
                 "made of a schema"
             )
         recipe = dataclasses.replace(self.recipe, group=None, weight=None)
-        table = _select(to_polars(rows), self.sources).to_arrow()
+        table = select_columns(to_polars(rows), self.sources).to_arrow()
         self._check_kinds(table.schema, recipe)
         typed, _, bad = type_rows(table, recipe, with_label=False)
-        if bad:
-            raise_bad_row(bad[0], count=len(bad))
+        require_right_rows(bad)
         vocabularies = dict(self.vocabularies)
         counts = RecipeFitter.summarize(typed, recipe)
         for column in recipe.counted:
@@ -258,8 +261,7 @@ class Preprocessor:
                 value and what was expected.
         """
         arrays, bad = self.encode(to_polars(rows))
-        if bad:
-            raise_bad_row(bad[0], count=len(bad))
+        require_right_rows(bad)
         return arrays
 
     def split(self, rows: Rows) -> Split:
@@ -276,11 +278,10 @@ class Preprocessor:
                 "Expected a preprocessor with a recipe, which says where the labels are. This one "
                 "was made of a schema. Use `features`"
             )
-        table = _select(to_polars(rows), self.recipe.sources).to_arrow()
+        table = select_columns(to_polars(rows), self.recipe.sources).to_arrow()
         self._check_kinds(table.schema, self.recipe)
         typed, _, bad = type_rows(table, self.recipe)
-        if bad:
-            raise_bad_row(bad[0], count=len(bad))
+        require_right_rows(bad)
         return self._split(typed)
 
     def encode(self, frame: DataFrame) -> tuple[dict[str, np.ndarray], list[BadRow]]:
@@ -293,7 +294,7 @@ class Preprocessor:
         Raises:
             ValueError: If a column is missing.
         """
-        frame = _select(frame, self.sources)
+        frame = select_columns(frame, self.sources)
         arrays: dict[str, np.ndarray] = {}
         bad: list[BadRow] = []
         if self._reading is not None:
@@ -395,28 +396,3 @@ class Preprocessor:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a readable preprocessor ({error})") from error
         return loaded
-
-
-def raise_bad_row(bad: BadRow, first_row: int = 0, count: int | None = None) -> NoReturn:
-    """Raise the ValueError about a wrong row in memory.
-
-    Args:
-        bad: What is wrong.
-        first_row: Number of the row that the row of `bad` is counted from.
-        count: How many such rows there are, where that is known.
-    """
-    many = "" if count is None else f" Such rows in the table: {count}."
-    raise ValueError(
-        f"Row {first_row + bad.row}, column '{bad.column}': expected {bad.expected}. Received: "
-        f"{bad.received}.{many} Correct or drop them"
-    )
-
-
-def _select(frame: DataFrame, needed: Sequence[str]) -> DataFrame:
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"Expected the columns {', '.join(needed)}. Missing: {', '.join(missing)}. The table "
-            f"has: {', '.join(frame.columns)}"
-        )
-    return frame.select(needed)

@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_elastor.data.preprocessor import Preprocessor, raise_bad_row
-from keras_elastor.data.reading.raw_rows import Rows, to_polars
+from keras_elastor.data.preprocessor import Preprocessor
+from keras_elastor.data.reading.raw_rows import Rows, require_right_rows, to_polars
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import Encoder
 from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
@@ -100,8 +100,7 @@ class Predictor:
         parts = []
         for start in range(0, len(frame), _CHUNK):
             features, bad = self.preprocessor.encode(frame[start : start + _CHUNK])
-            if bad:
-                raise_bad_row(bad[0], first_row=start)
+            require_right_rows(bad, first_row=start, all_read=False)
             parts.append(self.predict_features(features, batch_size))
         return {name: np.concatenate([part[name] for part in parts]) for name in self.labels}
 

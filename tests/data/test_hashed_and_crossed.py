@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.data.reading.typed_rows import combined_codes
+from keras_elastor.data.reading.crossed_values import combined_codes
 from tests.assertions import raises_value_error
 
 FRAME = pl.DataFrame(

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -53,6 +54,35 @@ def to_polars(rows: Rows) -> DataFrame:
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Expected columns of one length. Received the lengths: {lengths}")
     return pl.DataFrame(columns)
+
+
+def select_columns(frame: DataFrame, needed: Sequence[str]) -> DataFrame:
+    """The columns that are needed; ValueError if one is missing."""
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"Expected the columns {', '.join(needed)}. Missing: {', '.join(missing)}. The table "
+            f"has: {', '.join(frame.columns)}"
+        )
+    return frame.select(needed)
+
+
+def require_right_rows(bad: Sequence[BadRow], first_row: int = 0, all_read: bool = True) -> None:
+    """Raise ValueError about the first of the wrong rows in memory, if there are any.
+
+    Args:
+        bad: What is wrong.
+        first_row: Number of the row that the rows of `bad` are counted from.
+        all_read: Whether there are no more of them.
+    """
+    if not bad:
+        return
+    many = f" Such rows in the table: {len(bad)}." if all_read else ""
+    first = bad[0]
+    raise ValueError(
+        f"Row {first_row + first.row}, column '{first.column}': expected {first.expected}. "
+        f"Received: {first.received}.{many} Correct or drop them"
+    )
 
 
 def _require_different(names: Iterable[Any]) -> None:

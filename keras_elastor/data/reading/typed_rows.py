@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_elastor.data.date_column import DateAge, DatePart
-from keras_elastor.data.reading.canonical_text import canonical_text, first_inexact
+from keras_elastor.data.reading.canonical_text import canonical_text
+from keras_elastor.data.reading.crossed_values import join_values
 from keras_elastor.data.reading.instants import days_of, parse_instants, part_of
+from keras_elastor.data.reading.parsing import expected_values, parse_values
 from keras_elastor.data.reading.raw_column import RawColumn
 from keras_elastor.data.reading.stable_hash import stable_hash
 from keras_elastor.data.reading.text_rows import BadRow
@@ -32,7 +34,6 @@ DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
 
 _INT32 = 2**31
-_EXPECTED = {"string": "text", "integer": "a whole number", "float": "a finite number"}
 
 _LABELS: dict[str, tuple[Callable[[Series], Series], str]] = {
     "binary": (lambda values: (values == 0) | (values == 1), "a label of 0 or 1"),
@@ -137,7 +138,7 @@ class _Checks:
             return raw.rows(stable_hash(texts).view(np.int64))
         expected = 'a group as a whole number of 32 bits; group_dtype="string" takes any group'
         raw = self._raw(name)
-        numbers, bad = _parse(raw.values, "integer")
+        numbers, bad = parse_values(raw.values, "integer")
         bad |= numbers.is_null() | ~numbers.is_between(-_INT32, _INT32 - 1)
         self._report(bad, raw, expected)
         pl = import_optional("polars", extra="data")
@@ -153,7 +154,7 @@ class _Checks:
     ) -> np.ndarray:
         pl = import_optional("polars", extra="data")
         raw = self._raw(name)
-        numbers, bad = _parse(raw.values, "float")
+        numbers, bad = parse_values(raw.values, "float")
         rounded = numbers.cast(pl.Float32)
         bad |= ~(is_right(numbers) & rounded.is_finite()).fill_null(False)
         self._report(bad, raw, expected)
@@ -187,10 +188,10 @@ class _Checks:
         if column.expression is not None:
             values = self._evaluate(column.expression, column, raw, values)
         if values.dtype.is_float():
-            values, bad = _parse(values, "integer")
+            values, bad = parse_values(values, "integer")
             self._report(bad, raw, "a whole number")
         elif values.dtype.is_integer():
-            values, _ = _parse(values, "integer")
+            values, _ = parse_values(values, "integer")
         if column.fill is not None and not column.fill_is_known:
             values = values.set((values == column.fill).fill_null(False), None)
         return raw.dictionary(values)
@@ -202,9 +203,9 @@ class _Checks:
 
     def _keys(self, column: PretrainedColumn) -> Array:
         raw = self._raw(column.source_name, as_codes=True)
-        values, bad = _parse(raw.values, column.dtype)
+        values, bad = parse_values(raw.values, column.dtype)
         if bad.any():
-            self._report(bad, raw, _expected(column.dtype, raw.values.filter(bad)))
+            self._report(bad, raw, expected_values(column.dtype, raw.values.filter(bad)))
         return raw.dictionary(values)
 
     def _crossed(self, column: CrossedColumn) -> Array:
@@ -213,23 +214,13 @@ class _Checks:
         texts, codes = [], []
         for name, dtype in zip(column.columns, column.dtypes, strict=True):
             raw = self._raw(name, as_codes=True)
-            values, bad = _parse(raw.values, dtype)
+            values, bad = parse_values(raw.values, dtype)
             if bad.any():
-                self._report(bad, raw, _expected(dtype, raw.values.filter(bad)))
+                self._report(bad, raw, expected_values(dtype, raw.values.filter(bad)))
             text = values.cast(pl.String)
             texts.append(text if column.fill is None else text.fill_null(column.fill))
             codes.append(raw.rows(np.arange(len(text))))
-        _, first, places = np.unique(
-            combined_codes(codes, [len(text) for text in texts]),
-            return_index=True,
-            return_inverse=True,
-        )
-        parts = {
-            name: text.gather(code[first])
-            for name, text, code in zip(column.columns, texts, codes, strict=True)
-        }
-        escaped = [pl.col(name).str.replace_all(r"([\\|])", r"\${1}") for name in parts]
-        joined = pl.DataFrame(parts).select(pl.concat_str(escaped, separator="|")).to_series()
+        joined, places = join_values(texts, codes)
         return RawColumn(column.name, joined.to_arrow(), places).dictionary(joined)
 
     def _sequence(self, column: SequenceColumn) -> Array:
@@ -249,7 +240,7 @@ class _Checks:
         flat = lists.filter(lengths > 0).explode().to_arrow()
         recipe = self._recipe
         elements = RawColumn.of(raw.name, flat, True, recipe.null_values, recipe.trim)
-        values, bad = _parse(
+        values, bad = parse_values(
             elements.values, "integer" if column.dtype == "float" else column.dtype
         )
         bad_rows = np.zeros(len(lists), bool)
@@ -262,9 +253,9 @@ class _Checks:
     def _parsed(
         self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
     ) -> Series:
-        values, bad = _parse(raw.values, dtype)
+        values, bad = parse_values(raw.values, dtype)
         if bad.any():
-            self._report(bad, raw, _expected(dtype, raw.values.filter(bad)))
+            self._report(bad, raw, expected_values(dtype, raw.values.filter(bad)))
         # The median is known when all rows are read.
         return values if column.fill in (None, "median") else values.fill_null(column.fill)
 
@@ -324,23 +315,6 @@ class _Checks:
         self.bad |= bad
 
 
-def combined_codes(codes: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
-    """One number per row for the combination of its codes, equal where all codes are.
-
-    Args:
-        codes: `(rows,)` of each column, below its size.
-        sizes: Of each column.
-    """
-    combined = np.zeros(len(codes[0]), np.int64)
-    count = 1
-    for code, size in zip(codes, sizes, strict=True):
-        if count * max(size, 1) >= 2**62:
-            _, combined = np.unique(combined, return_inverse=True)
-            count = int(combined.max(initial=0)) + 1
-        combined, count = combined * size + code, count * max(size, 1)
-    return combined
-
-
 def parse_expression(expression: str, column: CategoricalColumn | NumericColumn) -> Any:
     """A polars expression of a column's SQL.
 
@@ -364,47 +338,3 @@ def parse_expression(expression: str, column: CategoricalColumn | NumericColumn)
             f"'{column.source_name}' and nothing else. Received: expression={expression!r}"
         )
     return parsed
-
-
-def _expected(dtype: str, wrong: Series) -> str:
-    """What wrong values should have been, for a message."""
-    pl = import_optional("polars", extra="data")
-    if dtype == "integer" and wrong.dtype == pl.UInt64:
-        return "a whole number below 2^63; a column of dtype 'string' takes larger ones"
-    if dtype != "float" and wrong.dtype.is_float():
-        limit = first_inexact(wrong)
-        if (wrong.abs() >= limit).any():
-            return f"a number below {limit}: from there on its column of floats is rounded"
-        return _EXPECTED["integer" if dtype == "integer" else "float"]
-    return _EXPECTED[dtype]
-
-
-def _parse(raw: Series, dtype: str) -> tuple[Series, Series]:
-    """A column as String, Int64 or Float64, null where empty, and marks of unusable values."""
-    pl = import_optional("polars", extra="data")
-    if dtype == "string":
-        return canonical_text(raw)
-    given = raw.is_not_null()
-    if dtype == "integer" and raw.dtype != pl.Boolean:
-        if raw.dtype.is_nested() or raw.dtype == pl.Binary:
-            return pl.Series([None] * len(raw), dtype=pl.Int64), given
-        numbers = raw.cast(pl.Int64, strict=False)
-        if raw.dtype.is_decimal():
-            return numbers, given & ~(numbers.cast(raw.dtype, strict=False) == raw).fill_null(False)
-        bad = given & (numbers.is_null() | (raw.dtype.is_float()))
-        if not bad.any():
-            return numbers, bad
-        # Tables with missing values often write whole numbers as 12.0.
-        floats = raw.cast(pl.Float64, strict=False)
-        exact = floats.abs() < first_inexact(raw if raw.dtype.is_float() else floats)
-        whole = ((floats.floor() == floats) & exact).fill_null(False) & bad
-        return numbers.set(bad, None).zip_with(~whole, floats.set(~whole, 0.0).cast(pl.Int64)), (
-            bad & ~whole
-        )
-    if raw.dtype.is_nested() or raw.dtype == pl.Binary:
-        return pl.Series([None] * len(raw), dtype=pl.Float64), given
-    numbers = raw.cast(pl.Float64, strict=False)
-    if dtype == "integer":
-        numbers = numbers.cast(pl.Int64)
-        return numbers, given & numbers.is_null()
-    return numbers, given & ~numbers.is_finite().fill_null(False)
