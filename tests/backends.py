@@ -4,10 +4,12 @@ On JAX both are compiled as a whole: compiling each operation alone takes ten ti
 """
 
 import functools
+import importlib.util
 import weakref
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 
@@ -129,3 +131,11 @@ def _torch_gradients(layer, inputs, probe, options, is_float):
     return getattr(inputs, "grad", None), [
         variable.value.grad for variable in layer.trainable_variables
     ]
+
+
+def next_backend():
+    """Another backend; all three together go through every pair of neighbours once."""
+    order = [name for name in ("jax", "torch", "tensorflow") if importlib.util.find_spec(name)]
+    if len(order) == 1:
+        pytest.skip("There is no second backend")
+    return order[(order.index(keras.backend.backend()) + 1) % len(order)]

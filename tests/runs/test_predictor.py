@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,7 +10,7 @@ import pytest
 
 import keras_elastor as ke
 from tests.assertions import raises_value_error
-from tests.backends import call
+from tests.backends import call, next_backend
 
 ROWS = pl.DataFrame(
     {
@@ -80,10 +79,7 @@ def test_another_preprocessor_is_refused(predictor):
 
 def test_another_process_and_backend_read_the_folder(predictor, tmp_path):
     predictor.save(tmp_path / "kept")
-    backends = [name for name in ("torch", "jax") if name != keras.backend.backend()]
-    backend = next((name for name in backends if importlib.util.find_spec(name)), None)
-    if backend is None:
-        pytest.skip("There is no second backend")
+    backend = next_backend()
     ROWS.drop("click", "like").write_parquet(tmp_path / "rows.parquet")
     code = """
 import json, sys
