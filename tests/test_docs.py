@@ -99,7 +99,8 @@ def test_data(tmp_path, monkeypatch, capsys):
     names = {}
     for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
         exec(compile(code, "data.md", "exec"), names)
-    metrics, predictions = capsys.readouterr().out.splitlines()
+    *table, metrics, predictions = capsys.readouterr().out.splitlines()
+    assert "```text\n" + "\n".join(table) + "\n```" in page
     assert f"prints `{metrics}`" in page
     assert predictions == "dict_keys(['click', 'stars'])"
 
