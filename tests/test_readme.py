@@ -38,8 +38,11 @@ def test_training_on_an_own_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
     exec(compile(BLOCKS[0], "README.md", "exec"), {})
-    *_, metrics, probability = capsys.readouterr().out.strip().splitlines()
-    assert re.fullmatch(r"\{'auc': 0\.\d+, 'logloss': \d\.\d+\}", metrics)
+    output = capsys.readouterr().out
+    metrics = re.findall(r"(\w+) \{'auc': 0\.\d+, 'logloss': \d\.\d+\}", output)
+    assert metrics == ["deep_fm", "rank_elastor"]
+    assert "column" in output
+    probability = output.strip().splitlines()[-1]
     assert re.fullmatch(r"\[0\.\d+\]", probability)
     code = [line for line in BLOCKS[0].splitlines() if line.strip()]
     assert len(code) <= 25
