@@ -15,7 +15,12 @@ from keras_elastor.keras_compat.recovery import WeightKeeper
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.validation.columns import as_features, as_labels
 from keras_elastor.validation.rules import PREFIX
-from keras_elastor.validation.validation import guard, is_shuffled_by_keras, readable_errors
+from keras_elastor.validation.validation import (
+    guard,
+    is_shuffled_by_keras,
+    readable_errors,
+    without_batches,
+)
 
 
 class CheckedModel(keras.Model):
@@ -60,8 +65,7 @@ class CheckedModel(keras.Model):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.predict`, checked; no rows give no predictions, `(0, tasks)` float32."""
         given = _bind(keras.Model.predict, self, x, *args, **kwargs)
-        self._check(given)
-        if _num_rows(given["x"]) == 0:
+        if not self._check(given):
             return keras.tree.map_structure(
                 lambda output: np.zeros((0, *output.shape[1:]), output.dtype), self.output
             )
@@ -119,26 +123,44 @@ class CheckedModel(keras.Model):
         with readable_errors(), self._keeper.surviving_weights():
             yield
 
-    def _check(self, given: dict[str, Any], at_least_one_row: str = "") -> None:
-        """Check features, labels and weights among the arguments; replace them by arrays."""
+    def _check(self, given: dict[str, Any], at_least_one_row: str = "") -> bool:
+        """Check features, labels and weights among the arguments; replace them by arrays.
+
+        Returns:
+            Whether there are rows, as far as is known. Without, it raises ValueError if
+            `at_least_one_row` says what these are for.
+        """
+        has_rows = True
         x = as_features(given["x"])
         if isinstance(x, Mapping):
             given["x"] = x
             for name in ("y", "sample_weight"):
-                if name in given:
+                if given.get(name) is not None:
                     given[name] = as_labels(given[name], name)
+            if at_least_one_row and given.get("y") is None:
+                raise self._no_labels("as `y`")
             guard((x, given.get("y"), given.get("sample_weight")), self.schema)
-            if at_least_one_row and not _num_rows(x):
-                raise ValueError(
-                    f"{PREFIX} expected at least one row {at_least_one_row}. Received: 0 rows"
-                )
+            has_rows = len(next(iter(x.values()))) > 0
         elif isinstance(x, tuple):
             raise ValueError(
                 f"{PREFIX} expected `x` to be the features alone. Received: a tuple of {len(x)}. "
                 "Give the labels as `y` and the weights as `sample_weight`"
             )
         else:
+            x, is_empty = without_batches(x)
+            has_rows = not is_empty
+            if at_least_one_row and isinstance(getattr(x, "element_spec", None), Mapping):
+                raise self._no_labels("in batches (features, labels)")
             given["x"] = guard(x, self.schema)
+        if at_least_one_row and not has_rows:
+            raise ValueError(
+                f"{PREFIX} expected at least one row {at_least_one_row}. Received: 0 rows"
+            )
+        return has_rows
+
+    def _no_labels(self, where: str) -> ValueError:
+        names = ", ".join(self.schema.labels)
+        return ValueError(f"{PREFIX} expected labels ({names}) {where}. Received: none")
 
 
 def _bind(method: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -148,8 +170,3 @@ def _bind(method: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         **{name: bound[name] for name in bound if name not in ("self", "kwargs")},
         **bound.get("kwargs", {}),
     }
-
-
-def _num_rows(x: Any) -> int | None:
-    """Number of rows of a dict of arrays; None for a stream."""
-    return len(next(iter(x.values()))) if isinstance(x, Mapping) else None

@@ -92,7 +92,17 @@ class LogitModel(CheckedModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """`keras.Model.compute_loss` of labels and weights shaped like the logits."""
+        """`keras.Model.compute_loss` of labels and weights shaped like the logits.
+
+        Raises:
+            ValueError: If there are no labels.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': expected batches (features, labels) or "
+                "(features, labels, weights). Received: features without labels "
+                f"({', '.join(self.schema.labels)})"
+            )
         y, sample_weight = _as_column(y, y_pred), _as_column(sample_weight, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 

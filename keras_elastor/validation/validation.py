@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import re
 import sys
 import types
@@ -121,6 +122,28 @@ def guard(x: Any, schema: FeatureSchema) -> Any:
     if not hasattr(x, "__iter__") or hasattr(x, "shape") or isinstance(x, list | str | bytes):
         raise _no_batches(x)
     return x
+
+
+def without_batches(x: Any) -> tuple[Any, bool]:
+    """A stream of batches to go on with, and whether it is known to give none.
+
+    Args:
+        x: What Keras takes as a stream; the first batch of a generator is drawn.
+    """
+    if _is_tf_dataset(x):
+        return x, int(x.cardinality()) == 0
+    if isinstance(x, types.GeneratorType):
+        first = list(itertools.islice(x, 1))
+        return _chain(first, x), not first
+    if isinstance(x, keras.utils.PyDataset):
+        return x, x.num_batches == 0
+    return x, _is_torch_loader(x) and hasattr(x.dataset, "__len__") and len(x) == 0
+
+
+def _chain(first: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
+    # Keras takes a generator, but no iterator of another type.
+    yield from first
+    yield from rest
 
 
 def is_shuffled_by_keras(x: Any) -> bool:

@@ -370,3 +370,39 @@ def test_no_rows_give_no_predictions(model):
         with raises_value_error("at least one row", "0 rows"):
             method(features, labels)
     check_alive(model)
+
+
+class NoBatches(keras.utils.PyDataset):
+    def __len__(self):
+        return 0
+
+
+def no_batches(kind):
+    """A stream that gives nothing."""
+    if kind == "generator":
+        return (batch for batch in ())
+    if kind == "PyDataset":
+        return NoBatches()
+    features, labels = make_batch()
+    return ke.data.Split(features, labels).dataset(3).take(0)
+
+
+@pytest.mark.parametrize("kind", ["generator", "PyDataset", "tf.data"])
+def test_streams_without_batches(model, kind):
+    assert model.predict(no_batches(kind), verbose=0).shape == (0, 1)
+    for method, words in ((model.fit, "train"), (model.evaluate, "evaluate")):
+        with raises_value_error("at least one row", words, "0 rows"):
+            method(no_batches(kind), verbose=0)
+
+
+def test_training_without_labels(model):
+    features, labels = make_batch()
+    methods = (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch)
+    for method in methods:
+        with raises_value_error("expected labels (click)", "as `y`"):
+            method(features)
+    stream = ke.data.Split(features, labels).dataset(3).map(lambda features, labels: features)
+    for method in methods[:2]:
+        with raises_value_error("expected labels (click)", "(features, labels)"):
+            method(stream, verbose=0)
+    model.fit(features, labels, verbose=0)
