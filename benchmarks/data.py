@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import version  # noqa: TID251
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")

@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import version  # noqa: TID251
 from pathlib import Path
 
 

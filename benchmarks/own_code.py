@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import version  # noqa: TID251
 from pathlib import Path
 from typing import Any
 

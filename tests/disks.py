@@ -30,7 +30,7 @@ def failing_write(monkeypatch, number, error=None):
         error: What is raised. Default: None, that the disk is full.
     """
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if error is None else error
-    fsync, writes = os.fsync, []
+    fsync, writes = os.fsync, []  # noqa: TID251
 
     def sync(descriptor):
         # Folders need not be known to every disk.

@@ -319,9 +319,14 @@ def hash_file(
     return digest.hexdigest()
 
 
+def hash_bytes(content: bytes) -> str:
+    """SHA-256 of bytes, as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def hash_text(text: str) -> str:
     """SHA-256 of a text in UTF-8, as hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hash_bytes(text.encode())
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Hash buckets and crossed columns: the same ids by every way into the library."""
 
-import hashlib
+import hashlib  # noqa: TID251
 from decimal import Decimal
 
 import numpy as np

@@ -6,7 +6,7 @@ numbers, in the order of the rows. The processors of the datasets, written for a
 called through `map_elements`.
 """
 
-import hashlib
+import hashlib  # noqa: TID251
 import json
 import pathlib
 

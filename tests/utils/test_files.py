@@ -1,6 +1,6 @@
 import contextlib
 import errno
-import hashlib
+import hashlib  # noqa: TID251
 import logging
 import os
 import sys

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import io
 import os
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from keras_elastor.data.pretrained_column import PretrainedColumn
 from keras_elastor.data.reading.canonical_text import canonical_text
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
+from keras_elastor.utils.files import hash_bytes
 from keras_elastor.utils.optional import import_optional
 
 Series: TypeAlias = Any
@@ -154,7 +154,7 @@ def vectors_of(recipe: Recipe) -> dict[str, VectorTable]:
 def describe_vectors(vectors: Mapping[str, VectorTable]) -> dict[str, Any]:
     """What tells these vectors from others, as an option for the manifest; empty without any."""
     digests = {
-        name: hashlib.sha256("\0".join(table.ids).encode() + table.vectors.tobytes()).hexdigest()
+        name: hash_bytes("\0".join(table.ids).encode() + table.vectors.tobytes())
         for name, table in vectors.items()
     }
     return {"vectors": digests} if digests else {}

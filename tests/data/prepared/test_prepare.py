@@ -1,5 +1,5 @@
 import contextlib
-import hashlib
+import hashlib  # noqa: TID251
 import itertools
 import json
 import math

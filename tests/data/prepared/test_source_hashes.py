@@ -1,4 +1,4 @@
-import hashlib
+import hashlib  # noqa: TID251
 import threading
 from concurrent.futures import CancelledError
 
