@@ -62,7 +62,15 @@ def trained(name, optimizer="adam"):
     return model
 
 
-@pytest.mark.parametrize("name", SMALL)
+def all_on_pytorch(names, everywhere):
+    """All cases where they are compiled fastest; the others, on other backends, are slow tests."""
+    fast = names if keras.backend.backend() == "torch" else everywhere
+    return [pytest.param(name, marks=[] if name in fast else [pytest.mark.slow]) for name in names]
+
+
+@pytest.mark.parametrize(
+    "name", all_on_pytorch(SMALL, ("RankElastor", "DIN", "DeepFM", "DLRM", "WideAndDeep"))
+)
 def test_every_model_predicts_as_before_and_trains_on(name):
     model = trained(name)
     before = model.predict(BATCH, verbose=0)
@@ -105,7 +113,12 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    all_on_pytorch(
+        OPTIMIZERS, ("adam", "adamw", "adafactor", "ftrl", "accumulating", "pytorch_adam")
+    ),
+)
 def test_every_slot_moves_with_its_row(name):
     """Slots of old rows are equal at their new places; those of new rows are of a new optimizer."""
     model = trained("FM", OPTIMIZERS[name]())
