@@ -53,8 +53,7 @@ class RawColumn:
             array = array.cast(array.type.value_type)
         if pa.types.is_string_view(array.type):
             array = array.cast(pa.large_string())
-        if pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type):
-            array = _without_views(array)
+        array = without_views(array)
         if trim:
             array = _trimmed(array)
         if as_codes and not (pa.types.is_dictionary(array.type) or pa.types.is_nested(array.type)):
@@ -111,12 +110,14 @@ def _trimmed(array: Array) -> Array:
     return pc.utf8_trim_whitespace(array) if is_text else array
 
 
-def _without_views(array: Array) -> Array:
-    """A column of list views as one of lists, which polars reads.
+def without_views(array: Array) -> Array:
+    """A column of list views as one of lists, which polars reads; any other as it is.
 
     Arrow's own cast (26.0) loses elements.
     """
     pa = import_optional("pyarrow", extra="data")
+    if not (pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type)):
+        return array
     pc = import_optional("pyarrow.compute", extra="data")
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
     ends = np.cumsum(lengths, dtype=np.int64)

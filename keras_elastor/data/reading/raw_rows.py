@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.reading.raw_column import without_views
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.utils.optional import import_optional
 
@@ -35,7 +36,8 @@ def to_polars(rows: Rows) -> DataFrame:
         return rows
     package = type(rows).__module__.partition(".")[0]
     if package == "pyarrow" and hasattr(rows, "column_names"):
-        return pl.from_arrow(rows)
+        named = zip(rows.column_names, rows.columns, strict=True)
+        return pl.DataFrame({name: _from_arrow(name, column) for name, column in named})
     if package == "pandas" and hasattr(rows, "columns"):
         _require_different(rows.columns)
         columns = {str(name): _from_pandas(rows[name]) for name in rows.columns}
@@ -97,8 +99,24 @@ def _require_different(names: Iterable[Any]) -> None:
         seen[str(name)] = name
 
 
-def _from_pandas(column: Any) -> Series:
+def _from_arrow(name: str, column: Any) -> Series:
+    pa = import_optional("pyarrow", extra="data")
     pl = import_optional("polars", extra="data")
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    try:
+        return pl.from_arrow(without_views(array))
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column '{name}': expected text, numbers, booleans, dates, or lists of these. "
+            f"Received: {array.type}. Cast the column. {error}"
+        ) from error
+
+
+def _from_pandas(column: Any) -> Series:
+    pa = import_optional("pyarrow", extra="data")
+    pl = import_optional("polars", extra="data")
+    if hasattr(column.dtype, "pyarrow_dtype"):
+        return _from_arrow(str(column.name), pa.array(column))
     try:
         return pl.from_pandas(column, nan_to_null=True)
     except (TypeError, ValueError, pl.exceptions.PolarsError, OSError) as error:

@@ -235,8 +235,11 @@ def corrupt(seed):
     elif kind == 6:
         # One row is left, as a split without rows is an error.
         end = int(rng.integers(first + len(lines[1]) + 2, len(LABEL_LAST)))
-        # Cut off between two rows, a file without a count of its rows is right.
-        return LABEL_LAST[: end - (LABEL_LAST[end - 1] == ord("\n"))]
+        # Cut off between two rows, a file without a count of its rows is right, and so is a last
+        # row without its line end: the label at least must be gone.
+        while LABEL_LAST[end - 1] == ord("\n") or LABEL_LAST[end : end + 1] == b"\n":
+            end -= 1
+        return LABEL_LAST[:end]
     else:
         position = int(rng.integers(first, len(LABEL_LAST)))
         return LABEL_LAST[:position] + b"\n" + LABEL_LAST[position:]
