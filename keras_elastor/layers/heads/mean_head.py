@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_elastor.layers.core.checks import require_tokens
-from keras_elastor.layers.core.numerics import at_least_float32
+from keras_elastor.layers.core.numerics import at_least_float32, mean
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Shape, Tensor
 
@@ -41,7 +41,7 @@ class MeanHead(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Take the mean."""
         inputs = ops.cast(inputs, at_least_float32(self.compute_dtype))
-        return ops.expand_dims(ops.mean(inputs, axis=(1, 2)), -1)
+        return ops.expand_dims(mean(inputs, axis=(1, 2)), -1)
 
     def compute_output_spec(self, inputs: Tensor) -> Any:
         """Shape and dtype of the logit."""

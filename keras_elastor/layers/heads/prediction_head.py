@@ -13,7 +13,7 @@ from keras_elastor.layers.core.checks import require_positive, require_tokens
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.mlp import MLP
 from keras_elastor.layers.core.normalizations import serialize_normalization
-from keras_elastor.layers.core.numerics import at_least_float32
+from keras_elastor.layers.core.numerics import at_least_float32, mean
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import (
     ActivationLike,
@@ -124,7 +124,7 @@ class PredictionHead(keras.layers.Layer):
         if len(inputs.shape) == 2:
             return inputs
         if self.pooling == "mean":
-            return ops.mean(inputs, axis=1)
+            return mean(inputs, axis=1)
         tokens, token_dim = inputs.shape[1:]
         return ops.reshape(inputs, (-1, tokens * token_dim))
 

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_elastor.layers.core.checks import require_tokens
-from keras_elastor.layers.core.numerics import at_least_float32
+from keras_elastor.layers.core.numerics import at_least_float32, mean
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, Shape, Tensor
 
@@ -51,8 +51,8 @@ class PerTokenLayerNormalization(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Normalize, scale and shift."""
         inputs = ops.cast(inputs, at_least_float32(self.compute_dtype))
-        centered = inputs - ops.mean(inputs, axis=-1, keepdims=True)
-        variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
+        centered = inputs - mean(inputs, -1, keepdims=True)
+        variance = mean(ops.square(centered), -1, keepdims=True)
         normalized = centered * ops.rsqrt(variance + self.epsilon)
         return ops.cast(normalized * self.gamma + self.beta, self.compute_dtype)
 

@@ -106,6 +106,26 @@ def test_norms_of_half_precision_inputs_do_not_overflow():
         np.testing.assert_allclose(call(layer, inputs), 1.0, atol=1e-3)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 unless asked to")
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (ke.layers.RMSNormalization, lambda x: x / np.sqrt((x**2).mean(-1, keepdims=True))),
+        (ke.layers.PerTokenRMSNormalization, lambda x: x / np.sqrt((x**2).mean(-1, keepdims=True))),
+        (
+            ke.layers.PerTokenLayerNormalization,
+            lambda x: (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True),
+        ),
+        (ke.layers.MeanHead, lambda x: x.mean((1, 2))[:, None]),
+    ],
+)
+def test_means_keep_float64(layer, expected):
+    inputs = np.random.default_rng(0).normal(size=(3, 4, 5))
+    options = {} if layer is ke.layers.MeanHead else {"epsilon": 1e-18}
+    outputs = call(layer(dtype="float64", **options), inputs)
+    np.testing.assert_allclose(outputs, expected(inputs), rtol=1e-12)
+
+
 def test_rms_norm_takes_large_numbers_where_keras_own_loses_them():
     """Once Keras' own does not, ours can be made of it."""
     inputs = np.full((1, 8), 1e5, "float32")  # beyond float16
