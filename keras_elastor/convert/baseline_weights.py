@@ -18,7 +18,9 @@ from keras_elastor.convert.assignments import (
     assign_sequential,
 )
 from keras_elastor.layers import (
+    MLP,
     CompressedInteraction,
+    CrossLayer,
     InteractingAttention,
     LowRankCrossMixture,
     PredictionHead,
@@ -33,14 +35,13 @@ def _dnn(model: DNN) -> Iterator[Assignment]:
 
 def _dcn_v2(model: DCNv2) -> Iterator[Assignment]:
     yield from assign_encoder(model.get_layer("encoder"))
-    for stage in model.stage_names[1:]:
-        layer = model.get_layer(stage)
-        if stage in ("parallel", "stacked"):
-            yield from assign_sequential(layer.layers, f"{stage}_dnn.mlp.")
+    for layer in model.layers:
+        if isinstance(layer, MLP):
+            yield from assign_sequential(layer.layers, f"{layer.name}_dnn.mlp.")
         elif isinstance(layer, LowRankCrossMixture):
             yield from _mixture(layer, "crossnet.")
-        else:
-            prefix = f"crossnet.cross_layers.{stage.removeprefix('cross_')}."
+        elif isinstance(layer, CrossLayer):
+            prefix = f"crossnet.cross_layers.{layer.name.removeprefix('cross_')}."
             yield assign_kernel(layer.kernel, prefix)
             yield assign_as_it_is(layer.bias, f"{prefix}bias", tuple(layer.bias.shape))
     yield from assign_dense(model.get_layer("head").logits, "fc.")
@@ -56,8 +57,9 @@ def _xdeepfm(model: xDeepFM) -> Iterator[Assignment]:
 
 def _autoint(model: AutoInt) -> Iterator[Assignment]:
     yield from assign_encoder(model.get_layer("encoder"))
-    for index, stage in enumerate(model.stage_names[1:]):
-        yield from _attention(model.get_layer(stage), f"self_attention.{index}.")
+    attentions = (layer for layer in model.layers if isinstance(layer, InteractingAttention))
+    for index, layer in enumerate(attentions):
+        yield from _attention(layer, f"self_attention.{index}.")
     yield from assign_dense(model.get_layer("head").logits, "fc.")
     yield from _deep(model)
     if _has(model, "linear"):

@@ -17,6 +17,7 @@ from keras_elastor.models.baselines import (
     xDeepFM,
 )
 from keras_elastor.models.grow import grow
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode, make_inputs
 from keras_elastor.models.registry import (
     create,
@@ -49,6 +50,7 @@ __all__ = [
     "encode",
     "get_preset",
     "grow",
+    "hidden_stages",
     "list_models",
     "list_presets",
     "make_inputs",

@@ -97,6 +97,7 @@ class MLP(keras.layers.Layer):
 
     def _make_layers(self) -> list[Any]:
         layers: list[Any] = []
+        ends = []
         for index, units in enumerate(self.hidden_units):
             layers.append(self._dense(units, f"hidden_{index}"))
             if self.normalization is not None:
@@ -105,10 +106,13 @@ class MLP(keras.layers.Layer):
                 layers.append(make_activation(self._activations[index], self.dtype_policy))
             if self._rates[index]:
                 layers.append(keras.layers.Dropout(self._rates[index], dtype=self.dtype_policy))
+            ends.append(len(layers))
         if self.output_units is not None:
             layers.append(self._dense(self.output_units, "output"))
             if self.output_activation is not None:
                 layers.append(make_activation(self.output_activation, self.dtype_policy))
+            ends.append(len(layers))
+        self._ends = tuple(ends)
         return layers
 
     def _dense(self, units: int, name: str) -> Any:
@@ -134,6 +138,24 @@ class MLP(keras.layers.Layer):
         for layer in self.layers:
             outputs = layer(outputs)
         return outputs
+
+    def layer_outputs(self, inputs: Tensor) -> list[Tensor]:
+        """What each layer gives, norm, activation and dropout included, first to last."""
+        found, outputs = [], inputs
+        for position, layer in enumerate(self.layers, start=1):
+            outputs = layer(outputs)
+            if position in self._ends:
+                found.append(outputs)
+        return found
+
+    def hidden_outputs(self, inputs: Tensor) -> list[Tensor]:
+        """What each layer but the last gives; the last one's is the output of `call`."""
+        return self.layer_outputs(inputs)[:-1]
+
+    def hidden_output_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Shapes of `hidden_outputs`."""
+        hidden = self.hidden_units[:-1] if self.output_units is None else self.hidden_units
+        return [(*input_shape[:-1], units) for units in hidden]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's shape with the last layer's width."""

@@ -120,6 +120,15 @@ class PredictionHead(keras.layers.Layer):
         """Pool and map; `training` switches dropout and batch normalization."""
         return self.logits(self.hidden(self._pool(inputs)))
 
+    def hidden_outputs(self, inputs: Tensor) -> list[Tensor]:
+        """What each hidden layer gives, norm, activation and dropout included, first to last."""
+        outputs: list[Tensor] = self.hidden.layer_outputs(self._pool(inputs))
+        return outputs
+
+    def hidden_output_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Shapes of `hidden_outputs`."""
+        return [(input_shape[0], units) for units in self.hidden_units]
+
     def _pool(self, inputs: Tensor) -> Tensor:
         if len(inputs.shape) == 2:
             return inputs

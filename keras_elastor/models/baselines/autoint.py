@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import InteractingAttention, LinearTerm, LogitSum, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -44,7 +45,7 @@ class AutoInt(RankingModel):
 
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
     >>> ke.models.AutoInt(schema, num_attention_layers=2, hidden_units=[16]).stage_names
-    ['encoder', 'attention_0', 'attention_1']
+    ['encoder', 'attention_0', 'attention_1', 'deep_hidden_0']
 
     Reference: Song et al., AutoInt (CIKM 2019, arXiv 1810.11921); FuxiCTR, model `AutoInt`.
     """
@@ -97,6 +98,7 @@ class AutoInt(RankingModel):
                 name="deep",
             )
             parts.append(deep(embeddings))
+            stages |= hidden_stages(deep, embeddings)
         if use_linear:
             linear = LinearTerm(
                 schema,

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_elastor.layers import MLP, FeatureEncoder, LowRankCrossMixture, PredictionHead
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
@@ -42,8 +43,11 @@ class CrossModel(RankingModel):
         dtype: Any,
         **kwargs: Any,
     ) -> None:
-        def mlp(units: Sequence[int], name: str) -> MLP:
-            return MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
+        def tower(units: Sequence[int], name: str, vector: Any) -> Any:
+            mlp = MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
+            output = mlp(vector)
+            stages.update({**hidden_stages(mlp, vector), name: output})
+            return output
 
         inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
@@ -53,9 +57,9 @@ class CrossModel(RankingModel):
             alone = isinstance(layer, LowRankCrossMixture)
             crossed = stages[layer.name] = layer(first if alone else [first, crossed])
         if stacked_units:
-            crossed = stages["stacked"] = mlp(stacked_units, "stacked")(crossed)
+            crossed = tower(stacked_units, "stacked", crossed)
         if parallel_units:
-            deep = stages["parallel"] = mlp(parallel_units, "parallel")(first)
+            deep = tower(parallel_units, "parallel", first)
             crossed = keras.layers.Concatenate(dtype=dtype)([crossed, deep])
         logits = PredictionHead(schema.num_tasks, dtype=dtype, name="head")(crossed)
         super().__init__(schema, inputs, logits, stages, **kwargs)

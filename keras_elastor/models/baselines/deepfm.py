@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import FactorizationMachine, LinearTerm, LogitSum, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -38,7 +39,7 @@ class DeepFM(RankingModel):
 
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
     >>> ke.models.DeepFM(schema, hidden_units=[16]).stage_names
-    ['encoder', 'interaction']
+    ['encoder', 'interaction', 'deep_hidden_0']
 
     Reference: Guo et al., DeepFM (IJCAI 2017, arXiv 1703.04247); FuxiCTR, model `DeepFM`.
     """
@@ -79,4 +80,5 @@ class DeepFM(RankingModel):
         products = FactorizationMachine(dtype=dtype, name="interaction")(embeddings)
         stages = {"encoder": embeddings, "interaction": products}
         logits = LogitSum(dtype=dtype)([linear(inputs), products, deep(embeddings)])
+        stages |= hidden_stages(deep, embeddings)
         super().__init__(schema, inputs, logits, stages, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import Dice, PredictionHead, TargetAttention
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -47,7 +48,7 @@ class DIN(RankingModel):
     >>> history = ke.Sequence("history", 50, max_length=20, table="item")
     >>> schema = ke.FeatureSchema([ke.Categorical("item", 50), history])
     >>> ke.models.DIN(schema, hidden_units=[16]).stage_names
-    ['encoder']
+    ['encoder', 'head_hidden_0']
 
     Raises:
         ValueError: If the schema has no history, or no candidate for a history.
@@ -94,5 +95,6 @@ class DIN(RankingModel):
             dtype=dtype,
             name="head",
         )
-        stages = {"encoder": embeddings}
-        super().__init__(schema, inputs, head(embeddings), stages, **kwargs)
+        logits = head(embeddings)
+        stages = {"encoder": embeddings, **hidden_stages(head, embeddings)}
+        super().__init__(schema, inputs, logits, stages, **kwargs)

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_elastor.layers import MLP, DotProductInteraction, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template, with_schema
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, make_inputs, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
@@ -42,7 +43,7 @@ class DLRM(RankingModel):
 
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
     >>> ke.models.DLRM(schema, bottom_units=[8], hidden_units=[16]).stage_names
-    ['encoder', 'bottom', 'interaction']
+    ['encoder', 'bottom_hidden_0', 'bottom', 'interaction', 'head_hidden_0']
 
     Raises:
         ValueError: If there are fewer than two vectors to multiply.
@@ -84,10 +85,9 @@ class DLRM(RankingModel):
                 name="bottom",
             )
             numbers = ops.stack([inputs[name] for name in numeric], axis=1)
-            stages["bottom"] = bottom(numbers)
-            vectors.append(
-                keras.layers.Reshape((1, encoder.embedding_dim), dtype=dtype)(stages["bottom"])
-            )
+            vector = bottom(numbers)
+            stages |= {**hidden_stages(bottom, numbers), "bottom": vector}
+            vectors.append(keras.layers.Reshape((1, encoder.embedding_dim), dtype=dtype)(vector))
         fields = (
             vectors[0]
             if len(vectors) == 1
@@ -107,4 +107,6 @@ class DLRM(RankingModel):
             dtype=dtype,
             name="head",
         )
-        super().__init__(schema, inputs, head(products), stages, **kwargs)
+        logits = head(products)
+        stages |= hidden_stages(head, products)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -64,5 +65,6 @@ class DNN(RankingModel):
             dtype=dtype,
             name="head",
         )
-        stages = {"encoder": embeddings}
-        super().__init__(schema, inputs, head(embeddings), stages, **kwargs)
+        logits = head(embeddings)
+        stages = {"encoder": embeddings, **hidden_stages(head, embeddings)}
+        super().__init__(schema, inputs, logits, stages, **kwargs)

@@ -9,6 +9,7 @@ import keras
 
 from keras_elastor.layers import MLP, BilinearFusion, ContextGate, FeatureEncoder
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -102,7 +103,9 @@ class FinalMLP(RankingModel):
         for index, (units, dropout) in enumerate(towers):
             name = f"stream_{index + 1}"
             mlp = MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
-            streams[index] = stages[name] = mlp(streams[index])
+            output = mlp(streams[index])
+            stages |= {**hidden_stages(mlp, streams[index]), name: output}
+            streams[index] = output
         fusion = BilinearFusion(schema.num_tasks, num_heads, dtype=dtype, name="head")
         super().__init__(schema, inputs, fusion(streams), stages, **kwargs)
 

@@ -9,6 +9,7 @@ import keras
 
 from keras_elastor.layers import MaskBlock, PerTokenLayerNormalization, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -111,4 +112,6 @@ class MaskNet(RankingModel):
             dtype=dtype,
             name="head",
         )
-        super().__init__(schema, inputs, head(hidden), stages, **kwargs)
+        logits = head(hidden)
+        stages |= hidden_stages(head, hidden)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import LinearTerm, LogitSum, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -38,7 +39,7 @@ class WideAndDeep(RankingModel):
 
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
     >>> ke.models.WideAndDeep(schema, hidden_units=[16]).stage_names
-    ['encoder', 'linear']
+    ['encoder', 'linear', 'deep_hidden_0']
 
     Reference: Cheng et al., Wide & Deep Learning (DLRS 2016, arXiv 1606.07792); FuxiCTR, model
     `WideDeep`.
@@ -78,4 +79,5 @@ class WideAndDeep(RankingModel):
         inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings, "linear": linear(inputs)}
         logits = LogitSum(dtype=dtype)([stages["linear"], deep(embeddings)])
+        stages |= hidden_stages(deep, embeddings)
         super().__init__(schema, inputs, logits, stages, **kwargs)

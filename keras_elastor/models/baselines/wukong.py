@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import PredictionHead, WukongBlock
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -41,7 +42,7 @@ class Wukong(RankingModel):
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
     >>> model = ke.models.Wukong(schema, num_blocks=2, block_units=[16], hidden_units=[8])
     >>> model.stage_names
-    ['encoder', 'block_0', 'block_1']
+    ['encoder', 'block_0', 'block_1', 'head_hidden_0']
 
     Reference: Zhang et al., Wukong (ICML 2024, arXiv 2403.02545); FuxiCTR, model `WuKong`.
     """
@@ -87,4 +88,6 @@ class Wukong(RankingModel):
             dtype=dtype,
             name="head",
         )
-        super().__init__(schema, inputs, head(tokens), stages, **kwargs)
+        logits = head(tokens)
+        stages |= hidden_stages(head, tokens)
+        super().__init__(schema, inputs, logits, stages, **kwargs)

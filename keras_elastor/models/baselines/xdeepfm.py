@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import CompressedInteraction, LinearTerm, LogitSum, PredictionHead
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
+from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
@@ -37,7 +38,7 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
 
     >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Numeric("price")])
     >>> ke.models.xDeepFM(schema, cin_units=[4], hidden_units=[16]).stage_names
-    ['encoder', 'cin']
+    ['encoder', 'cin', 'deep_hidden_0']
 
     Reference: Lian et al., xDeepFM (KDD 2018, arXiv 1803.05170); FuxiCTR, model `xDeepFM`.
     """
@@ -80,5 +81,6 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
                 name="deep",
             )
             parts.append(deep(embeddings))
+            stages |= hidden_stages(deep, embeddings)
         logits = LogitSum(dtype=dtype)(parts)
         super().__init__(schema, inputs, logits, stages, **kwargs)
