@@ -7,6 +7,7 @@ subclass is made by its constructor instead, which knows nothing of what came la
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,38 +23,78 @@ def plain_policy(policy: Any) -> Any:
     return policy.name
 
 
-def get_policies(model: Any) -> tuple[Any, ...]:
-    """The dtype policies of all layers as plain values."""
-    return tuple(plain_policy(layer.dtype_policy) for layer in inner_layers(model))
+@dataclasses.dataclass(frozen=True)
+class LayerSettings:
+    """What a layer is set to.
+
+    Args:
+        policy: Its dtype policy as a plain value.
+        arguments: Its arguments that are numbers, texts or truth values, such as a dropout's rate.
+    """
+
+    policy: Any
+    arguments: Config
 
 
-def get_layer_state(model: Any, policies: tuple[Any, ...]) -> Config:
+def get_settings(model: Any) -> tuple[LayerSettings, ...]:
+    """What all layers of a model, inner ones included, are set to."""
+    return tuple(
+        LayerSettings(plain_policy(layer.dtype_policy), _plain_arguments(layer))
+        for layer in inner_layers(model)
+    )
+
+
+def _plain_arguments(layer: Any) -> Config:
+    try:
+        config = layer.get_config()
+    except NotImplementedError:
+        # A layer of a person's own that is never saved alone.
+        return {}
+    return {
+        name: value
+        for name, value in config.items()
+        if name not in ("name", "trainable", "dtype")
+        and isinstance(value, bool | int | float | str)
+        and getattr(layer, name, None) == value
+    }
+
+
+def get_layer_state(model: Any, made: tuple[LayerSettings, ...]) -> Config:
     """What is set on the layers of a model, as plain values.
 
     Args:
         model: A Keras model.
-        policies: What `get_policies` said of the model when its constructor had made it.
+        made: What `get_settings` said of the model when its constructor had made it.
 
     Returns:
-        The numbers of the frozen layers, the dtype policies that are others than those and what
-        belongs to quantized layers and those with LoRA. A layer's number is its place among all
-        layers, inner ones included, which the constructor makes in the same order each time.
+        The numbers of the frozen layers, the dtype policies and arguments that are others than
+        those, and what belongs to quantized layers and those with LoRA. A layer's number is its
+        place among all layers, inner ones included, which the constructor makes in the same order
+        each time.
     """
     frozen = [number for number, layer in enumerate(inner_layers(model)) if not layer.trainable]
     dtypes: Config = {}
     lora: Config = {}
+    arguments: Config = {}
     for number, (layer, old, new) in enumerate(
-        zip(inner_layers(model), policies, get_policies(model), strict=True)
+        zip(inner_layers(model), made, get_settings(model), strict=True)
     ):
-        if new != old:
+        changed = {
+            name: value
+            for name, value in new.arguments.items()
+            if name in old.arguments and old.arguments[name] != value
+        }
+        if changed:
+            arguments[str(number)] = changed
+        if new.policy != old.policy:
             quantization = getattr(layer, "quantization_config", None)
             dtypes[str(number)] = {
-                "policy": new,
+                "policy": new.policy,
                 "quantization": keras.saving.serialize_keras_object(quantization),
             }
         if getattr(layer, "lora_enabled", False):
             lora[str(number)] = {"rank": layer.lora_rank, "lora_alpha": layer.lora_alpha}
-    return {"frozen": frozen, "dtypes": dtypes, "lora": lora}
+    return {"frozen": frozen, "dtypes": dtypes, "lora": lora, "arguments": arguments}
 
 
 def set_layer_state(model: Any, state: Config) -> None:
@@ -61,6 +102,9 @@ def set_layer_state(model: Any, state: Config) -> None:
     layers = inner_layers(model)
     for number, dtype in state["dtypes"].items():
         _set_policy(layers[int(number)], dtype)
+    for number, changed in state.get("arguments", {}).items():
+        for name, value in changed.items():
+            setattr(layers[int(number)], name, value)
     for number, options in state["lora"].items():
         layers[int(number)].enable_lora(**options)
     frozen = set(state["frozen"])

@@ -11,7 +11,7 @@ import keras
 
 from keras_elastor.keras_compat.layer_state import (
     get_layer_state,
-    get_policies,
+    get_settings,
     global_policy,
     plain_policy,
     set_layer_state,
@@ -137,7 +137,7 @@ class RankingModel(LogitModel):
         self._stages = dict(stages)
         self._config = self._arguments()
         self._global_policy = plain_policy(keras.config.dtype_policy())
-        self._policies = get_policies(self)
+        self._settings = get_settings(self)
         # Numbers and ids reach the encoder as they are, whatever the compute dtype.
         self.autocast = False
 
@@ -228,7 +228,7 @@ class RankingModel(LogitModel):
             "name": self.name,
             "trainable": self.trainable,
             "global_policy": self._global_policy,
-            "layer_state": get_layer_state(self, self._policies),
+            "layer_state": get_layer_state(self, self._settings),
         }
 
     @classmethod

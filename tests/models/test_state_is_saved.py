@@ -149,3 +149,22 @@ def test_configs_of_earlier_versions_load():
     config = make("FM").get_config()
     del config["layer_state"], config["global_policy"]
     assert isinstance(ke.models.FM.from_config(config), ke.models.FM)
+
+
+def test_what_is_set_on_layers_later(tmp_path):
+    """As Keras keeps it for its own functional models."""
+    model = ke.models.DNN(SCHEMA, hidden_units=[8, 8], dropout=0.5, normalization="layer")
+    layers = model.get_layer("head").hidden.layers
+    dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.LayerNormalization)]
+    dropouts[1].rate, norms[0].epsilon = 0.25, 0.1
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    layers = loaded.get_layer("head").hidden.layers
+    rates = [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    epsilons = [
+        layer.epsilon for layer in layers if isinstance(layer, keras.layers.LayerNormalization)
+    ]
+    assert (rates, epsilons) == ([0.5, 0.25], [0.1, 1e-5])
+    loaded.save(tmp_path / "again.keras")
+    assert keras.models.load_model(tmp_path / "again.keras").get_config() == loaded.get_config()
