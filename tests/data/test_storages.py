@@ -128,6 +128,8 @@ def as_file(rng, table, folder):
             values = values.list.join("^")
         if values.dtype == pl.Binary:
             values = values.cast(pl.String)
+        if values.dtype == pl.Boolean:
+            values = values.cast(pl.Int8)
         texts[name] = values.fill_nan(None) if values.dtype.is_float() else values
     text = pl.DataFrame(texts).write_csv(line_terminator=str(rng.choice(["\n", "\r\n"])))
     text = text.rstrip("\r\n") if rng.random() < 0.5 else text
