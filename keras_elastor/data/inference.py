@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data.column_notes import ColumnNote, ColumnNotes
-from keras_elastor.data.date_column import DateColumn
+from keras_elastor.data.columns.all_columns import CategoricalColumn, NumericColumn, SequenceColumn
+from keras_elastor.data.columns.date_column import DateColumn
 from keras_elastor.data.reading.instants import PER_SECOND
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import CategoricalColumn, NumericColumn, SequenceColumn
 from keras_elastor.label import LabelLike, as_labels
 from keras_elastor.metrics.exact import exact_auc
 from keras_elastor.utils.optional import import_optional

@@ -12,6 +12,12 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from keras_elastor.data.columns.all_columns import (
+    NumericColumn,
+    PretrainedColumn,
+    RecipeColumn,
+    sources_of,
+)
 from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.prepared.manifest import (
     load_encoder,
@@ -30,12 +36,6 @@ from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import (
-    NumericColumn,
-    PretrainedColumn,
-    RecipeColumn,
-    sources_of,
-)
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter

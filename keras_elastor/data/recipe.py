@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keras_elastor.data.date_column import DateColumn
-from keras_elastor.data.recipe_columns import (
+from keras_elastor.data.columns.all_columns import (
     COLUMN_TYPES,
     IdColumn,
     NumericColumn,
@@ -18,6 +17,7 @@ from keras_elastor.data.recipe_columns import (
     SequenceColumn,
     sources_of,
 )
+from keras_elastor.data.columns.date_column import DateColumn
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.label import (
     Label,

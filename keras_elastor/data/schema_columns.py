@@ -8,15 +8,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor import schema as schema_features
-from keras_elastor.data.reading.text_rows import BadRow
-from keras_elastor.data.reading.typed_rows import type_rows
-from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import (
+from keras_elastor.data.columns.all_columns import (
     CategoricalColumn,
     NumericColumn,
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.data.reading.text_rows import BadRow
+from keras_elastor.data.reading.typed_rows import type_rows
+from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.encoding import distinct_values
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary, pad_lists

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.columns.all_columns import CategoricalColumn, SequenceColumn
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import CategoricalColumn, SequenceColumn
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.datasets.csv_columns import (

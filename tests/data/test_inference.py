@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.data.recipe_columns import CategoricalColumn, NumericColumn, SequenceColumn
+from keras_elastor.data.columns.all_columns import CategoricalColumn, NumericColumn, SequenceColumn
 from tests.assertions import raises_value_error
 
 pytestmark = pytest.mark.backend_free

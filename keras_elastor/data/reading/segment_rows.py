@@ -10,17 +10,17 @@ from typing import NoReturn
 
 import numpy as np
 
-from keras_elastor.data.reading.segments import Segment, read_schema
-from keras_elastor.data.reading.text_rows import BadRow, parse_lines
-from keras_elastor.data.reading.typed_rows import TypedRows, parse_expression, type_rows
-from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
-from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import (
+from keras_elastor.data.columns.all_columns import (
     CategoricalColumn,
     CrossedColumn,
     NumericColumn,
     sources_of,
 )
+from keras_elastor.data.reading.segments import Segment, read_schema
+from keras_elastor.data.reading.text_rows import BadRow, parse_lines
+from keras_elastor.data.reading.typed_rows import TypedRows, parse_expression, type_rows
+from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
+from keras_elastor.data.recipe import Recipe
 
 
 def check_recipe(recipe: Recipe) -> None:

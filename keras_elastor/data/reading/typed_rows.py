@@ -8,7 +8,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.date_column import DateAge, DatePart
+from keras_elastor.data.columns.all_columns import (
+    CategoricalColumn,
+    CrossedColumn,
+    NumericColumn,
+    PretrainedColumn,
+    RecipeColumn,
+    SequenceColumn,
+)
+from keras_elastor.data.columns.date_column import DateAge, DatePart
 from keras_elastor.data.reading.canonical_text import canonical_text
 from keras_elastor.data.reading.crossed_values import join_values
 from keras_elastor.data.reading.instants import days_of, parse_instants, part_of
@@ -17,14 +25,6 @@ from keras_elastor.data.reading.raw_column import RawColumn
 from keras_elastor.data.reading.stable_hash import stable_hash
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import (
-    CategoricalColumn,
-    CrossedColumn,
-    NumericColumn,
-    PretrainedColumn,
-    RecipeColumn,
-    SequenceColumn,
-)
 from keras_elastor.label import Label, as_labels
 from keras_elastor.utils.optional import import_optional
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import (
+from keras_elastor.data.columns.all_columns import (
     CrossedColumn,
     DateAge,
     DatePart,
     NumericColumn,
     RecipeColumn,
 )
+from keras_elastor.data.recipe import Recipe
 from keras_elastor.utils.optional import import_optional
 
 TEXT = "text"

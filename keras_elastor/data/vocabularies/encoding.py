@@ -11,18 +11,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.numbers.number_transform import NumberTransform
-from keras_elastor.data.numbers.row_sample import draw_sample, merge_samples
-from keras_elastor.data.reading.short_text import with_keys, with_text
-from keras_elastor.data.reading.typed_rows import TypedRows
-from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import (
+from keras_elastor.data.columns.all_columns import (
     IdColumn,
     NumericColumn,
     PretrainedColumn,
     RecipeColumn,
     SequenceColumn,
 )
+from keras_elastor.data.numbers.number_transform import NumberTransform
+from keras_elastor.data.numbers.row_sample import draw_sample, merge_samples
+from keras_elastor.data.reading.short_text import with_keys, with_text
+from keras_elastor.data.reading.typed_rows import TypedRows
+from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
 from keras_elastor.data.vocabularies.vector_table import VectorTable

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from keras_elastor.data.columns.all_columns import CrossedColumn
 from keras_elastor.data.reading.canonical_text import texts_of
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.recipe_columns import CrossedColumn
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.optional import import_optional

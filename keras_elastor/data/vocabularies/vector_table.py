@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data.columns.pretrained_column import PretrainedColumn
 from keras_elastor.data.prepared import storage
-from keras_elastor.data.pretrained_column import PretrainedColumn
 from keras_elastor.data.reading.canonical_text import canonical_text
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_elastor.data.column_checks import check_vocabulary, is_count, is_text, require
+from keras_elastor.data.columns.checks import check_vocabulary, is_count, is_text, require
 from keras_elastor.data.vocabularies.vocabulary import SIDES
 
 DTYPES = ("string", "integer", "float")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from keras_elastor.data.crossed_column import CrossedColumn
-from keras_elastor.data.date_column import DateAge, DatePart
-from keras_elastor.data.id_columns import CategoricalColumn, SequenceColumn
-from keras_elastor.data.numeric_column import NumericColumn
-from keras_elastor.data.pretrained_column import PretrainedColumn
+from keras_elastor.data.columns.crossed_column import CrossedColumn
+from keras_elastor.data.columns.date_column import DateAge, DatePart
+from keras_elastor.data.columns.id_columns import CategoricalColumn, SequenceColumn
+from keras_elastor.data.columns.numeric_column import NumericColumn
+from keras_elastor.data.columns.pretrained_column import PretrainedColumn
 
 __all__ = [
     "COLUMN_TYPES",

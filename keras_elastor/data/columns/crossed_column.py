@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from keras_elastor.data.column_checks import check_vocabulary, is_text, require
+from keras_elastor.data.columns.checks import check_vocabulary, is_text, require
 
 
 @dataclasses.dataclass(frozen=True)

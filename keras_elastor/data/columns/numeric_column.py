@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_elastor.data.column_checks import check_common, is_count, require
+from keras_elastor.data.columns.checks import check_common, is_count, require
 from keras_elastor.data.numbers.number_transform import TRANSFORMS
 
 

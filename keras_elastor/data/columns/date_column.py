@@ -6,9 +6,9 @@ import dataclasses
 import zoneinfo
 from typing import Any
 
-from keras_elastor.data.column_checks import require
-from keras_elastor.data.id_columns import CategoricalColumn
-from keras_elastor.data.numeric_column import NumericColumn
+from keras_elastor.data.columns.checks import require
+from keras_elastor.data.columns.id_columns import CategoricalColumn
+from keras_elastor.data.columns.numeric_column import NumericColumn
 
 UNITS = ("s", "ms", "us", "ns")
 PARTS = ("minute", "hour", "weekday", "day", "week", "month", "quarter", "year")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from keras_elastor.data.column_checks import check_common, is_count, is_text, require
+from keras_elastor.data.columns.checks import check_common, is_count, is_text, require
 
 
 @dataclasses.dataclass(frozen=True)
