@@ -365,7 +365,10 @@ def test_no_rows_give_no_predictions(model):
     assert predictions.shape == (0, 1)
     assert predictions.dtype == np.float32
     stages = model.intermediates().predict(features, verbose=0)
-    assert {name: len(values) for name, values in stages.items()} == {"encoder": 0, "head_hidden_0": 0}
+    assert {name: len(values) for name, values in stages.items()} == {
+        "encoder": 0,
+        "head_hidden_0": 0,
+    }
     for method in (model.evaluate, model.train_on_batch, model.test_on_batch):
         with raises_value_error("at least one row", "0 rows"):
             method(features, labels)
