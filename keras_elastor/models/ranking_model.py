@@ -22,7 +22,12 @@ from keras_elastor.models.objective import LogitModel
 from keras_elastor.models.registry import Preset, get_preset
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.plain_values import suggest
-from keras_elastor.utils.saving import deserialize, layer_name, serialize_arguments
+from keras_elastor.utils.saving import (
+    deserialize,
+    exported_names,
+    layer_name,
+    serialize_arguments,
+)
 from keras_elastor.utils.types import Config, Tensor
 from keras_elastor.validation.rules import check_names, feature_rule
 
@@ -206,6 +211,23 @@ class RankingModel(LogitModel):
         return RankingModel(
             self.schema, self.input, stages, self._stages, name=f"{self.name}_intermediates"
         )
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.export`, for features of any name.
+
+        Exported formats take letters, digits and underscores only. Any other sign of a name becomes
+        its number in Unicode: the input of the feature "x/y" is called "x_2f_y".
+        """
+        names = exported_names(self.schema.names)
+        if list(names) == list(names.values()):
+            super().export(filepath, *args, **kwargs)
+            return
+        inputs = {
+            names[name]: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=names[name])
+            for name, tensor in self.input.items()
+        }
+        outputs = self({name: inputs[names[name]] for name in names})
+        keras.Model(inputs, outputs, name=self.name).export(filepath, *args, **kwargs)
 
     def count_dense_params(self) -> int:
         """Number of weights outside of the feature encoders: what scales with the model alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -61,6 +61,26 @@ def layer_name(name: str) -> str:
     ('user.id', 'x-2f-y')
     """
     return re.sub(r"[^A-Za-z0-9_.]", lambda match: f"-{ord(match[0]):x}-", name)
+
+
+def exported_names(names: Iterable[str]) -> dict[str, str]:
+    """Features' names as exported formats take them, each by the name that it stands for.
+
+    Example:
+
+    >>> from keras_elastor.utils.saving import exported_names
+    >>> exported_names(["user", "x/y", "1st"])
+    {'user': 'user', 'x/y': 'x_2f_y', '1st': 'input_1st'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_]", lambda match: f"_{ord(match[0]):x}_", name)
+        plain = plain if plain[0].isalpha() else f"input_{plain}"
+        # Of two names that would be one, the later is told apart.
+        while plain in found.values():
+            plain += "_"
+        found[name] = plain
+    return found
 
 
 def clone_layer(layer: Any, name: str | None = None, dtype: Any = None) -> Any:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.utils.saving import exported_names
 from tests.assertions import raises_value_error
 from tests.backends import call
 from tests.checks import random_batch
@@ -68,3 +69,21 @@ def test_tensors_have_their_features_names_and_layers_one_of_their_own():
 def test_a_name_that_no_file_can_hold_is_refused(make):
     with raises_value_error("NUL", "'a\\x00b'", "Rename"):
         make()
+
+
+# Keras' own export on JAX.
+@pytest.mark.filterwarnings("ignore:The `native_serialization` parameter:DeprecationWarning")
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras exports no SavedModel there")
+def test_features_of_any_name_are_exported(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    names = ("x/y", "x_2f_y", "1a", "é", "encoder", "X_Y", "p (€)")
+    schema = ke.FeatureSchema([ke.Categorical(name, 9) for name in names])
+    model = ke.models.LogisticRegression(schema)
+    batch = {name: np.array([1, 2], "int32") for name in names}
+    model.export(tmp_path / "exported", verbose=False)
+    exported = exported_names(names)
+    assert list(exported.values())[:3] == ["x_2f_y", "x_2f_y_", "input_1a"]
+    serve = tf.saved_model.load(tmp_path / "exported").signatures["serving_default"]
+    inputs = {exported[name]: tf.constant(values) for name, values in batch.items()}
+    (outputs,) = serve(**inputs).values()
+    np.testing.assert_allclose(outputs.numpy(), model.predict(batch, verbose=0), atol=1e-6)
