@@ -39,7 +39,7 @@ SMALL = {
     "LogisticRegression": {},
     "MaskNet": {"serial_units": (8, 8)},
     "RankElastor": {"num_tokens": 2, "token_dim": 6},
-    "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "hidden_units": (8,)},
+    "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "per_token_units": (8,)},
     "WideAndDeep": {"hidden_units": (8,)},
     "Wukong": {
         "num_blocks": 1,

@@ -38,13 +38,13 @@ class RankElastor(TokenModel):
             fields.
         token_dim: Width of a token D. Default: 2 * embedding_dim.
         num_blocks: Number of blocks L. Default: 1, or the length of a list of blocks.
-        hidden_units: Widths after the gated units of each per-token network. Default:
+        per_token_units: Widths after the gated units of each per-token network. Default:
             (token_dim,).
         expansion: Gated width over the unit's width. Default: 3.
         tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
             decides `num_tokens` and `token_dim`.
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
-            `hidden_units` and `expansion`.
+            `per_token_units` and `expansion`.
         head: A layer from tokens to logits, for the default official head.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
@@ -74,7 +74,7 @@ class RankElastor(TokenModel):
         num_tokens: int | None = None,
         token_dim: int | None = None,
         num_blocks: int | None = None,
-        hidden_units: Sequence[int] | None = None,
+        per_token_units: Sequence[int] | None = None,
         expansion: float | None = None,
         tokenizer: Any | None = None,
         block: Any | None = None,
@@ -94,11 +94,11 @@ class RankElastor(TokenModel):
             require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
         if block is None:
             block = official_block(
-                (tokenizer.token_dim,) if hidden_units is None else hidden_units,
+                (tokenizer.token_dim,) if per_token_units is None else per_token_units,
                 3.0 if expansion is None else expansion,
             )
         else:
-            require_unset("the block", hidden_units=hidden_units, expansion=expansion)
+            require_unset("the block", per_token_units=per_token_units, expansion=expansion)
         super().__init__(
             schema,
             tokenizer,
@@ -111,7 +111,7 @@ class RankElastor(TokenModel):
 
 
 def official_block(
-    hidden_units: Sequence[int],
+    per_token_units: Sequence[int],
     expansion: float,
     normalization: NormalizationLike = "rms",
     dropout: float = 0.0,
@@ -120,7 +120,7 @@ def official_block(
     """RankElastor's block as in the official code.
 
     Args:
-        hidden_units: Widths after the gated units.
+        per_token_units: Widths after the gated units.
         expansion: Gated width over the unit's width.
         normalization: The norm before each gated unit, see `PerTokenGLUStack`.
         dropout: Rate after each gated unit.
@@ -130,6 +130,8 @@ def official_block(
         mixing=mixing or Residual(FullMixing(), pre_norm=RMSNormalization(axis=(-2, -1))),
         norm=RMSNormalization(),
         ffn=Residual(
-            PerTokenGLUStack(hidden_units, expansion, normalization=normalization, dropout=dropout)
+            PerTokenGLUStack(
+                per_token_units, expansion, normalization=normalization, dropout=dropout
+            )
         ),
     )

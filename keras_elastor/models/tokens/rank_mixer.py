@@ -42,11 +42,11 @@ class RankMixer(TokenModel):
         token_dim: Width of a token D; T must divide it. Default: the smallest multiple of T that is
             at least embedding_dim.
         num_blocks: Number of blocks L. Default: 2, or the length of a list of blocks.
-        hidden_units: Hidden widths of each per-token network. Default: (4 * token_dim,).
+        per_token_units: Hidden widths of each per-token network. Default: (4 * token_dim,).
         tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
             decides `num_tokens` and `token_dim`.
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
-            `hidden_units`.
+            `per_token_units`.
         head: A layer from tokens to logits, for the default official head.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
@@ -76,7 +76,7 @@ class RankMixer(TokenModel):
         num_tokens: int | None = None,
         token_dim: int | None = None,
         num_blocks: int | None = None,
-        hidden_units: Sequence[int] | None = None,
+        per_token_units: Sequence[int] | None = None,
         tokenizer: Any | None = None,
         block: Any | None = None,
         head: Any | None = None,
@@ -93,9 +93,9 @@ class RankMixer(TokenModel):
             require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
         if block is None:
             default_units = (4 * tokenizer.token_dim,)
-            block = official_block(default_units if hidden_units is None else hidden_units)
+            block = official_block(default_units if per_token_units is None else per_token_units)
         else:
-            require_unset("the block", hidden_units=hidden_units)
+            require_unset("the block", per_token_units=per_token_units)
         super().__init__(
             schema,
             tokenizer,
@@ -116,7 +116,7 @@ def block_transpose() -> Residual:
 
 
 def official_block(
-    hidden_units: Sequence[int],
+    per_token_units: Sequence[int],
     activation: str = "gelu",
     normalization: NormalizationLike = None,
     dropout: float = 0.0,
@@ -124,7 +124,7 @@ def official_block(
     """RankMixer's block as in the baseline of RankElastor's official code.
 
     Args:
-        hidden_units: Hidden widths of the per-token network.
+        per_token_units: Hidden widths of the per-token network.
         activation: Elementwise function of the per-token network.
         normalization: The norm before each activation, see `PerTokenFFN`.
         dropout: Rate after each activation.
@@ -132,19 +132,19 @@ def official_block(
     return MixerBlock(
         mixing=block_transpose(),
         norm=RMSNormalization(),
-        ffn=Residual(PerTokenFFN(hidden_units, activation, normalization, dropout)),
+        ffn=Residual(PerTokenFFN(per_token_units, activation, normalization, dropout)),
     )
 
 
-def published_block(hidden_units: Sequence[int]) -> MixerBlock:
+def published_block(per_token_units: Sequence[int]) -> MixerBlock:
     """RankMixer's block as published, a norm after each sublayer's sum.
 
     Args:
-        hidden_units: Hidden widths of the per-token network.
+        per_token_units: Hidden widths of the per-token network.
     """
     return MixerBlock(
         mixing=block_transpose(),
         ffn=Residual(
-            PerTokenFFN(hidden_units), post_norm=keras.layers.LayerNormalization(epsilon=1e-5)
+            PerTokenFFN(per_token_units), post_norm=keras.layers.LayerNormalization(epsilon=1e-5)
         ),
     )
