@@ -73,9 +73,11 @@ def as_labels(label: Any) -> tuple[Label, ...]:
 
 
 def _no_label(label: Any) -> ValueError:
+    advice = f". A column whose name is a number is named as text: '{label}'"
     return ValueError(
         "Expected `label` to be a column name, a Label, or a tuple of these. "
         f"Received: label={label!r} (of type {type(label).__name__})"
+        f"{advice if isinstance(label, int) else ''}"
     )
 
 

@@ -115,3 +115,12 @@ def test_wrong_tables_are_named():
     table = ke.data.from_dataframe(POLARS, "click", weight="weight")
     with raises_value_error("Missing: vip"):
         table.features(POLARS.drop("vip"))
+
+
+def test_a_label_whose_name_is_a_number():
+    frame = pd.DataFrame({0: ["a", "b"], 1: [0, 1]})
+    with raises_value_error("label=1", "as text: '1'"):
+        ke.data.from_dataframe(frame, label=1)
+    data = ke.data.from_dataframe(frame, label="1")
+    assert data.train.labels.tolist() == [0, 1]
+    assert tuple(data.schema.names) == ("0",)
