@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-
 from keras_elastor.metrics.rows import prepare_rows
-from keras_elastor.metrics.sum_metric import SumMetric, log_loss_of_rows, weighted_sum
+from keras_elastor.metrics.sum_metric import MeanLoss, log_loss_of_rows
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import Tensor
 
 
 @register
-class LogLoss(SumMetric):
+class LogLoss(MeanLoss):
     """Mean binary cross-entropy of one task, in nats; lower is better.
 
         logloss = sum of w_i * (softplus(z_i) - y_i z_i) / sum of w_i
@@ -45,18 +42,11 @@ class LogLoss(SumMetric):
     """
 
     def __init__(self, from_logits: bool = False, name: str = "logloss", dtype: Any = None) -> None:
-        super().__init__((2,), from_logits, name, dtype)
-        self._direction = "down"
+        super().__init__(from_logits, name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
         labels, logits, weights = prepare_rows(
             "LogLoss", y_true, y_pred, sample_weight, self.from_logits
         )
-        loss = weighted_sum(weights, log_loss_of_rows(labels, logits))
-        self.accumulate(ops.stack([loss, ops.sum(weights)]))
-
-    def result(self) -> Tensor:
-        """The mean so far."""
-        loss, weight = self.totals[0], self.totals[1]
-        return loss / weight
+        self.accumulate_mean(log_loss_of_rows(labels, logits), weights)

@@ -8,12 +8,11 @@ import keras
 from keras import ops
 
 from keras_elastor.metrics.rows import prepare_values
-from keras_elastor.metrics.sum_metric import SumMetric, weighted_sum
-from keras_elastor.utils.types import Tensor
+from keras_elastor.metrics.sum_metric import MeanLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_elastor")
-class PoissonDeviance(SumMetric):
+class PoissonDeviance(MeanLoss):
     """Mean Poisson deviance of one task of counts; lower is better, 0 is perfect.
 
         deviance = sum of w_i * 2 (y_i log(y_i / r_i) - y_i + r_i) / sum of w_i
@@ -45,8 +44,7 @@ class PoissonDeviance(SumMetric):
     def __init__(
         self, from_logits: bool = False, name: str = "deviance", dtype: Any = None
     ) -> None:
-        super().__init__((2,), from_logits, name, dtype)
-        self._direction = "down"
+        super().__init__(from_logits, name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
@@ -55,13 +53,8 @@ class PoissonDeviance(SumMetric):
         )
         log_rates = predictions if self.from_logits else ops.log(predictions)
         # The loss of a rate equal to the count is the least there is, not 0.
+        is_zero = ops.equal(counts, 0)
         positive = ops.maximum(counts, 1.0)
-        best = ops.where(ops.equal(counts, 0), 0.0, positive - counts * ops.log(positive))
-        has_count = ops.equal(counts, 0)
-        loss = ops.exp(log_rates) - ops.where(has_count, 0.0, counts * log_rates)
-        deviance = weighted_sum(weights, 2.0 * (loss - best))
-        self.accumulate(ops.stack([deviance, ops.sum(weights)]))
-
-    def result(self) -> Tensor:
-        """The mean so far."""
-        return self.totals[0] / self.totals[1]
+        best = ops.where(is_zero, 0.0, positive - counts * ops.log(positive))
+        loss = ops.exp(log_rates) - ops.where(is_zero, 0.0, counts * log_rates)
+        self.accumulate_mean(2.0 * (loss - best), weights)

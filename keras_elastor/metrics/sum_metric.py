@@ -54,6 +54,28 @@ class SumMetric(keras.metrics.Metric):
         return {**super().get_config(), "from_logits": self.from_logits}
 
 
+class MeanLoss(SumMetric):
+    """Base of the metrics that are a weighted mean of what each row loses; lower is better.
+
+    A subclass names its default in its constructor and implements `update_state`, which gives
+    `accumulate_mean` what the rows lose.
+    """
+
+    def __init__(
+        self, from_logits: bool = False, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__((2,), from_logits, name, dtype)
+        self._direction = "down"
+
+    def accumulate_mean(self, losses: Tensor, weights: Tensor) -> None:
+        """Add the losses and weights of a batch, `(rows,)` each."""
+        self.accumulate(ops.stack([weighted_sum(weights, losses), ops.sum(weights)]))
+
+    def result(self) -> Tensor:
+        """The mean so far."""
+        return self.totals[0] / self.totals[1]
+
+
 def log_loss_of_rows(labels: Tensor, logits: Tensor) -> Tensor:
     """Binary cross-entropy of each row, exact for logits of any size."""
     return ops.softplus(ops.where(ops.equal(labels, 1), -logits, logits))

@@ -1,8 +1,32 @@
-"""Checks of the arguments of a recipe's columns."""
+"""What the columns of a recipe share: names of source and table, checks of arguments."""
 
 from __future__ import annotations
 
 from typing import Any
+
+
+class OneSource:
+    """What columns share that read one column of the file."""
+
+    name: str
+    source: str | None
+
+    @property
+    def source_name(self) -> str:
+        """Column of the file."""
+        return self.source or self.name
+
+
+class OneTable:
+    """What columns share whose ids are rows of an embedding table."""
+
+    name: str
+    table: str | None
+
+    @property
+    def table_name(self) -> str:
+        """Name of the embedding table."""
+        return self.table or self.name
 
 
 def require(condition: bool, column: str, argument: str, value: object, expected: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from keras_elastor.data.columns.checks import check_vocabulary, is_text, require
+from keras_elastor.data.columns.checks import OneTable, check_vocabulary, is_text, require
 
 
 @dataclasses.dataclass(frozen=True)
-class CrossedColumn:
+class CrossedColumn(OneTable):
     r"""Several columns that become one `ke.Categorical` feature: a value per combination.
 
     The combination is a text: the texts of the values (one per value, however it is stored), joined
@@ -67,8 +67,3 @@ class CrossedColumn:
         require(
             self.fill is None or is_text(self.fill), self.name, "fill", self.fill, "None or a text"
         )
-
-    @property
-    def table_name(self) -> str:
-        """Name of the embedding table."""
-        return self.table or self.name

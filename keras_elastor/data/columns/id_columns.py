@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_elastor.data.columns.checks import check_vocabulary, is_count, is_text, require
+from keras_elastor.data.columns.checks import (
+    OneSource,
+    OneTable,
+    check_vocabulary,
+    is_count,
+    is_text,
+    require,
+)
 from keras_elastor.data.vocabularies.vocabulary import SIDES
 
 DTYPES = ("string", "integer", "float")
@@ -16,7 +23,7 @@ def _check_vocabulary_options(column: CategoricalColumn | SequenceColumn) -> Non
 
 
 @dataclasses.dataclass(frozen=True)
-class CategoricalColumn:
+class CategoricalColumn(OneSource, OneTable):
     """A column of single values that becomes a `ke.Categorical` feature.
 
     Args:
@@ -77,19 +84,9 @@ class CategoricalColumn:
             "False without `fill`, True or False with it",
         )
 
-    @property
-    def source_name(self) -> str:
-        """Column of the file."""
-        return self.source or self.name
-
-    @property
-    def table_name(self) -> str:
-        """Name of the embedding table."""
-        return self.table or self.name
-
 
 @dataclasses.dataclass(frozen=True)
-class SequenceColumn:
+class SequenceColumn(OneSource, OneTable):
     """A column of lists, such as a history of items, that becomes a `ke.Sequence` feature.
 
     Args:
@@ -135,13 +132,3 @@ class SequenceColumn:
         for argument in ("padding", "truncation"):
             value = getattr(self, argument)
             require(value in SIDES, self.name, argument, value, f"one of {SIDES}")
-
-    @property
-    def source_name(self) -> str:
-        """Column of the file."""
-        return self.source or self.name
-
-    @property
-    def table_name(self) -> str:
-        """Name of the embedding table."""
-        return self.table or self.name

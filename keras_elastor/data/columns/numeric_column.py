@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_elastor.data.columns.checks import check_common, is_count, require
+from keras_elastor.data.columns.checks import OneSource, check_common, is_count, require
 from keras_elastor.data.numbers.number_transform import TRANSFORMS
 
 
 @dataclasses.dataclass(frozen=True)
-class NumericColumn:
+class NumericColumn(OneSource):
     """A column of numbers that becomes a `ke.Numeric` feature, float32.
 
     Networks learn badly from numbers whose scale is far from 1. A `transform` is fitted on up to
@@ -61,8 +61,3 @@ class NumericColumn:
         require(right, self.name, "fill", self.fill, 'None, a number or "median"')
         enough = is_count(self.buckets) and self.buckets >= 2
         require(enough, self.name, "buckets", self.buckets, "at least 2")
-
-    @property
-    def source_name(self) -> str:
-        """Column of the file."""
-        return self.source or self.name
