@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -19,13 +17,6 @@ from keras_elastor.data.columns.all_columns import (
     sources_of,
 )
 from keras_elastor.data.numbers.number_transform import NumberTransform
-from keras_elastor.data.prepared.manifest import (
-    load_encoder,
-    load_vectors,
-    load_vocabularies,
-    save_vectors,
-    save_vocabularies,
-)
 from keras_elastor.data.reading.raw_rows import (
     Rows,
     require_right_rows,
@@ -39,17 +30,15 @@ from keras_elastor.data.reading.value_kinds import kinds_by_table, merge_kinds, 
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
+from keras_elastor.data.vocabularies.encoder_files import PREPROCESSOR, EncoderParts
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.vector_table import VectorTable, key_kinds, vectors_of
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric
-from keras_elastor.utils.files import atomic_folder, package_versions, write_text
+from keras_elastor.utils.files import atomic_folder
 
 DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
-
-_FILE = "preprocessor.json"
-_FORMAT = 2
 
 
 class Preprocessor:
@@ -144,6 +133,12 @@ class Preprocessor:
             recipe = dataclasses.replace(self._reading, columns=known)
             self._encoder = Encoder(recipe, vocabularies, transforms, kinds, self.vectors)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both give equal rows equal ids and numbers."""
+        return isinstance(other, Preprocessor) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]
+
     @classmethod
     def from_schema(
         cls, schema: FeatureSchema, vocabularies: Mapping[str, Vocabulary] | None = None
@@ -163,12 +158,6 @@ class Preprocessor:
         columns = [column_of(feature, vocabularies) for feature in schema.features]
         self._set(None, vocabularies, schema, columns, {}, {})
         return self
-
-    @classmethod
-    def from_prepared(cls, folder: str | os.PathLike[str]) -> Preprocessor:
-        """The preprocessor of a folder that `ke.data.prepare` wrote."""
-        encoder = load_encoder(folder)
-        return cls.of_encoder(encoder)
 
     @classmethod
     def fit(cls, rows: Rows, recipe: Recipe) -> tuple[Preprocessor, Split]:
@@ -344,10 +333,13 @@ class Preprocessor:
             bad += wrong
         return arrays, bad
 
-    def fitted_config(self) -> dict[str, Any]:
-        """What the training rows gave besides the vocabularies, as plain values."""
-        recipe = cast("Recipe", self.recipe)
-        return Encoder(recipe, {}, self.transforms, self.kinds).fitted_config()
+    @property
+    def parts(self) -> EncoderParts:
+        """What `save` writes."""
+        if self.recipe is None:
+            fitted: dict[str, Any] = {"kinds": {}, "transforms": {}}
+            return EncoderParts(None, self.schema, self.vocabularies, fitted, {})
+        return EncoderParts.of(cast("Encoder", self._encoder))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write recipe, schema and vocabularies into a folder, as JSON that people can read.
@@ -360,48 +352,18 @@ class Preprocessor:
             FileExistsError: If the folder holds something else.
             OSError: If the disk refuses to be written. An earlier folder is still there.
         """
-        with atomic_folder(folder, _FILE) as path:
-            save_vocabularies(path, self.vocabularies)
-            save_vectors(path, self.vectors)
-            config = {
-                "format": _FORMAT,
-                "versions": package_versions(("polars", "pyarrow")),
-                "recipe": None if self.recipe is None else self.recipe.get_config(),
-                "schema": self.schema.get_config(),
-                "tables": list(self.vocabularies),
-                **self.fitted_config(),
-            }
-            text = json.dumps(config, indent=2, ensure_ascii=False)
-            write_text(path / _FILE, f"{text}\n")
+        with atomic_folder(folder, PREPROCESSOR) as path:
+            self.parts.save(path)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Preprocessor:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or `ke.data.prepare`, or a run in its folder `preprocessor`.
 
         Raises:
             FileNotFoundError: If the folder holds no preprocessor.
             ValueError: If a file is damaged or of another format; the message names it.
         """
-        path = Path(folder) / _FILE
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            if config["format"] != _FORMAT:
-                raise ValueError(f"expected format {_FORMAT}. Received: {config['format']}")
-            schema = FeatureSchema.from_config(config["schema"])
-            vocabularies = load_vocabularies(folder, config["tables"])
-            if config["recipe"] is None:
-                return cls.from_schema(schema, vocabularies)
-            recipe = Recipe.from_config(config["recipe"])
-            vectors = load_vectors(folder, recipe)
-            fitted = Encoder.from_fitted_config(recipe, vocabularies, config, vectors)
-            loaded = cls.of_encoder(fitted)
-            if loaded.schema != schema:
-                raise ValueError("expected the vocabularies that belong to the schema")
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{error.filename or folder}: there is no such file. Expected the folder that "
-                "Preprocessor.save wrote, with all of its files"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a readable preprocessor ({error})") from error
-        return loaded
+        parts = EncoderParts.load(folder)
+        if parts.recipe is None:
+            return cls.from_schema(parts.schema, parts.vocabularies)
+        return cls.of_encoder(parts.encoder())

@@ -112,7 +112,7 @@ LAYERS = {
     "FullMixing of blocks": (partial(ke.layers.FullMixing, 4), TOKENS, (3, 4, 8)),
     "GatedCrossLayer": (ke.layers.GatedCrossLayer, PAIR, (3, 6)),
     "InteractingAttention": (
-        partial(ke.layers.InteractingAttention, 64, 2, use_layer_norm=True, dropout=0.1),
+        partial(ke.layers.InteractingAttention, 64, 2, normalization="layer", dropout=0.1),
         TOKENS,
         (3, 4, 64),
     ),
