@@ -29,6 +29,7 @@ from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
 from keras_elastor.data.reading.value_kinds import kinds_by_table, merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
+from keras_elastor.data.shift import Profile, profile_of, warn_of_shift
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoder_files import PREPROCESSOR, EncoderParts
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
@@ -59,6 +60,8 @@ class Preprocessor:
             Default: None, any kind is taken.
         vectors: Those of pretrained columns, as another preprocessor has them. Default: those of
             the files that the recipe names.
+        profile: What the training rows are like, as `fit` finds it; rows that differ are a warning.
+            Default: None, without.
 
     Example:
 
@@ -86,6 +89,7 @@ class Preprocessor:
         transforms: Mapping[str, NumberTransform] | None = None,
         kinds: Mapping[str, str] | None = None,
         vectors: Mapping[str, VectorTable] | None = None,
+        profile: Profile | None = None,
     ) -> None:
         missing = [table for table in recipe.tables if table not in vocabularies]
         if missing:
@@ -102,6 +106,7 @@ class Preprocessor:
                 f"{', '.join(transforms) or 'none'}"
             )
         self.vectors = vectors_of(recipe) if vectors is None else dict(vectors)
+        self.profile = profile
         schema = recipe.schema(vocabularies)
         self._set(recipe, vocabularies, schema, recipe.columns, transforms, kinds or {})
 
@@ -131,7 +136,9 @@ class Preprocessor:
         self._encoder = None
         if known and self._reading is not None:
             recipe = dataclasses.replace(self._reading, columns=known)
-            self._encoder = Encoder(recipe, vocabularies, transforms, kinds, self.vectors)
+            self._encoder = Encoder(
+                recipe, vocabularies, transforms, kinds, self.vectors, self.profile
+            )
 
     def __eq__(self, other: object) -> bool:
         """Whether both give equal rows equal ids and numbers."""
@@ -154,7 +161,7 @@ class Preprocessor:
         """
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
-        self.vectors = {}
+        self.vectors, self.profile = {}, None
         columns = [column_of(feature, vocabularies) for feature in schema.features]
         self._set(None, vocabularies, schema, columns, {}, {})
         return self
@@ -181,14 +188,21 @@ class Preprocessor:
         require_right_rows(bad)
         fitter = RecipeFitter(recipe)
         fitter.add(RecipeFitter.summarize(typed, recipe))
-        self = cls.of_encoder(fitter.encoder(kinds, vectors))
-        return self, self._split(typed)
+        encoder = fitter.encoder(kinds, vectors)
+        split = _split(encoder, typed)
+        profile = profile_of(encoder.schema, split.features, split.labels)
+        return cls.of_encoder(dataclasses.replace(encoder, profile=profile)), split
 
     @classmethod
     def of_encoder(cls, encoder: Encoder) -> Preprocessor:
         """The preprocessor of a recipe with what its training rows gave."""
         return cls(
-            encoder.recipe, encoder.vocabularies, encoder.transforms, encoder.kinds, encoder.vectors
+            encoder.recipe,
+            encoder.vocabularies,
+            encoder.transforms,
+            encoder.kinds,
+            encoder.vectors,
+            encoder.profile,
         )
 
     def extend(self, rows: Rows) -> Preprocessor:
@@ -232,7 +246,9 @@ class Preprocessor:
             vocabularies[column.table_name] = vocabularies[column.table_name].extend_by_counts(
                 new, min_count=column.min_count
             )
-        return Preprocessor(self.recipe, vocabularies, self.transforms, self.kinds, self.vectors)
+        return Preprocessor(
+            self.recipe, vocabularies, self.transforms, self.kinds, self.vectors, self.profile
+        )
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -259,6 +275,7 @@ class Preprocessor:
         """
         arrays, bad = self.encode(to_polars(rows))
         require_right_rows(bad)
+        warn_of_shift(self.schema, self.profile, arrays)
         return arrays
 
     def split(self, rows: Rows) -> Split:
@@ -279,7 +296,9 @@ class Preprocessor:
         kinds = self._check_kinds(table.schema, self.recipe)
         typed, _, bad = type_rows(table, self.recipe, self.kinds)
         require_right_rows(bad)
-        return self._split(typed, kinds)
+        split = _split(cast("Encoder", self._encoder), typed, kinds)
+        warn_of_shift(self.schema, self.profile, split.features, split.labels)
+        return split
 
     def encode(self, frame: DataFrame) -> tuple[dict[str, np.ndarray], list[BadRow]]:
         """Encode a polars frame without labels, and tell which rows are wrong.
@@ -315,11 +334,6 @@ class Preprocessor:
         merge_kinds([("the training rows", self.kinds), ("These rows", asked)])
         return asked
 
-    def _split(self, rows: TypedRows, kinds: Mapping[str, str] | None = None) -> Split:
-        encoder = cast("Encoder", self._encoder)
-        labels = rows.labels[:, 0] if self.schema.num_tasks == 1 else rows.labels
-        return Split(encoder.encode(rows, kinds), labels, rows.weight)
-
     def _encode(
         self, rows: TypedRows, frame: DataFrame, kept: np.ndarray, kinds: Mapping[str, str]
     ) -> tuple[dict[str, np.ndarray], list[BadRow]]:
@@ -337,7 +351,7 @@ class Preprocessor:
     def parts(self) -> EncoderParts:
         """What `save` writes."""
         if self.recipe is None:
-            fitted: dict[str, Any] = {"kinds": {}, "transforms": {}}
+            fitted: dict[str, Any] = {"kinds": {}, "transforms": {}, "profile": None}
             return EncoderParts(None, self.schema, self.vocabularies, fitted, {})
         return EncoderParts.of(cast("Encoder", self._encoder))
 
@@ -367,3 +381,8 @@ class Preprocessor:
         if parts.recipe is None:
             return cls.from_schema(parts.schema, parts.vocabularies)
         return cls.of_encoder(parts.encoder())
+
+
+def _split(encoder: Encoder, rows: TypedRows, kinds: Mapping[str, str] | None = None) -> Split:
+    labels = rows.labels[:, 0] if encoder.schema.num_tasks == 1 else rows.labels
+    return Split(encoder.encode(rows, kinds), labels, rows.weight)

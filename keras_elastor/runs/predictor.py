@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, require_right_rows, to_polars
+from keras_elastor.data.shift import warn_of_shift
 from keras_elastor.label import LabelKind
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.run_folder import PREPROCESSOR as _PREPROCESSOR
@@ -97,6 +98,8 @@ class Predictor:
         for start in range(0, len(frame), _CHUNK):
             features, bad = self.preprocessor.encode(frame[start : start + _CHUNK])
             require_right_rows(bad, first_row=start, all_read=False)
+            if not start:
+                warn_of_shift(self.preprocessor.schema, self.preprocessor.profile, features)
             parts.append(self.predict_features(features, batch_size))
         return {name: np.concatenate([part[name] for part in parts]) for name in self.labels}
 

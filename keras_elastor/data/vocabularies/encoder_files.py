@@ -123,7 +123,7 @@ class EncoderParts:
             vectors = {} if recipe is None else _load_vectors(folder, recipe)
             if recipe is not None and recipe.schema(vocabularies) != schema:
                 raise ValueError("expected the vocabularies that belong to the schema")
-            fitted = {name: config[name] for name in ("kinds", "transforms")}
+            fitted = {name: config[name] for name in ("kinds", "transforms", "profile")}
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{error.filename or path}: there is no such file. Expected the folder of a saved "
