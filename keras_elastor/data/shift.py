@@ -18,7 +18,7 @@ _MIN_ROWS = 100
 # Shares of unknown values that are worth a word: at least half, and much more than in training.
 _MANY, _MORE = 0.5, 0.25
 # Numbers whose mean lies some deviations away, or whose deviation is several times the other.
-_FAR, _TIMES = 3.0, 10.0
+_FAR, _TIMES = 2.0, 10.0
 # Rates of labels that differ twofold, and by more than chance.
 _RATE_TIMES, _STANDARD_ERRORS = 2.0, 5.0
 _LABELS = ""
