@@ -50,6 +50,7 @@ def test_adding_a_model(page_of_a_model, tmp_path):
 
 def test_runs(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
+    pytest.importorskip("pandas")
     page = (DOCS / "runs.md").read_text(encoding="utf-8")
     config, code, other = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)

@@ -4,10 +4,12 @@ from keras_elastor.analysis.effective_rank import effective_rank, information_ab
 from keras_elastor.analysis.layer_ranks import layer_ranks
 from keras_elastor.analysis.plots import plot_rank_shift, plot_rank_trajectories
 from keras_elastor.analysis.rank_callback import RankCallback
+from keras_elastor.analysis.run_ranks import RankAnalysis
 from keras_elastor.analysis.singular_values import spectrum
 from keras_elastor.analysis.table_ranks import table_ranks
 
 __all__ = [
+    "RankAnalysis",
     "RankCallback",
     "effective_rank",
     "information_abundance",

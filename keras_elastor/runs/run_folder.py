@@ -20,6 +20,7 @@ from keras_elastor.runs.checkpoint import Checkpoints
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.errors import RunError
+from keras_elastor.runs.tensorboard import Events
 from keras_elastor.utils.files import (
     atomic_file,
     atomic_path,
@@ -49,6 +50,7 @@ class RunFolder:
     | `config.json`, `schema.json`, `versions.json` | what was run, on what, by what |
     | `preprocessor/` | what becomes of raw values, if known; see `Preprocessor.save` |
     | `metrics.jsonl` | one line for each evaluation |
+    | `ranks.jsonl` | effective ranks while it trained, where the config asks for an `analysis` |
     | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
     | `log.txt`, `tensorboard/` | what happened when; events where TensorBoard is installed |
     | `logits.npy` | logits for the test rows, or, without such, the validation rows |
@@ -63,6 +65,7 @@ class RunFolder:
         self.config = config
         self.path = Path(config.folder) / config.run_id
         self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.events = Events(self.path / "tensorboard")
 
     def create(self, data: Data) -> None:
         """Write down what is run, in a folder that is locked.
