@@ -32,14 +32,15 @@ from keras_elastor.data.reading.raw_rows import (
     select_columns,
     to_polars,
 )
+from keras_elastor.data.reading.short_text import with_text
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
-from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
+from keras_elastor.data.reading.value_kinds import kinds_by_table, merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
 from keras_elastor.data.split import Split
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
-from keras_elastor.data.vocabularies.vector_table import VectorTable, vectors_of
+from keras_elastor.data.vocabularies.vector_table import VectorTable, key_kinds, vectors_of
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric
 from keras_elastor.utils.files import atomic_folder, package_versions, write_text
@@ -184,12 +185,14 @@ class Preprocessor:
             ValueError: If a column is missing or a value is wrong; the message names it.
         """
         table = select_columns(to_polars(rows), recipe.sources).to_arrow()
-        kinds = value_kinds(table.schema, recipe)
-        typed, _, bad = type_rows(table, recipe)
+        vectors = vectors_of(recipe)
+        named = [*key_kinds(vectors, recipe), ("these rows", value_kinds(table.schema, recipe))]
+        kinds = kinds_by_table(merge_kinds(named), recipe)
+        typed, _, bad = type_rows(table, recipe, kinds)
         require_right_rows(bad)
         fitter = RecipeFitter(recipe)
         fitter.add(RecipeFitter.summarize(typed, recipe))
-        self = cls.of_encoder(fitter.encoder(kinds, vectors_of(recipe)))
+        self = cls.of_encoder(fitter.encoder(kinds, vectors))
         return self, self._split(typed)
 
     @classmethod
@@ -226,14 +229,19 @@ class Preprocessor:
             )
         recipe = dataclasses.replace(self.recipe, group=None, weight=None)
         table = select_columns(to_polars(rows), self.sources).to_arrow()
-        self._check_kinds(table.schema, recipe)
-        typed, _, bad = type_rows(table, recipe, with_label=False)
+        kinds = self._check_kinds(table.schema, recipe)
+        typed, _, bad = type_rows(table, recipe, self.kinds, with_label=False)
         require_right_rows(bad)
         vocabularies = dict(self.vocabularies)
         counts = RecipeFitter.summarize(typed, recipe)
         for column in recipe.counted:
+            new = counts[column.name]
+            respelled = cast("Encoder", self._encoder).respelled(column, kinds)
+            if respelled is not None:
+                new = with_text(new)
+                new = new.filter(~respelled.knows(new["value"]))
             vocabularies[column.table_name] = vocabularies[column.table_name].extend_by_counts(
-                counts[column.name], min_count=column.min_count
+                new, min_count=column.min_count
             )
         return Preprocessor(self.recipe, vocabularies, self.transforms, self.kinds, self.vectors)
 
@@ -279,10 +287,10 @@ class Preprocessor:
                 "was made of a schema. Use `features`"
             )
         table = select_columns(to_polars(rows), self.recipe.sources).to_arrow()
-        self._check_kinds(table.schema, self.recipe)
-        typed, _, bad = type_rows(table, self.recipe)
+        kinds = self._check_kinds(table.schema, self.recipe)
+        typed, _, bad = type_rows(table, self.recipe, self.kinds)
         require_right_rows(bad)
-        return self._split(typed)
+        return self._split(typed, kinds)
 
     def encode(self, frame: DataFrame) -> tuple[dict[str, np.ndarray], list[BadRow]]:
         """Encode a polars frame without labels, and tell which rows are wrong.
@@ -301,9 +309,9 @@ class Preprocessor:
             recipe = dataclasses.replace(self._reading, group=None, weight=None)
             names = list(dict.fromkeys(itertools.chain(*map(sources_of, recipe.columns))))
             table = frame.select(names).to_arrow()
-            self._check_kinds(table.schema, recipe)
-            rows, kept, bad = type_rows(table, recipe, with_label=False)
-            arrays, wrong = self._encode(rows, frame, kept)
+            kinds = self._check_kinds(table.schema, recipe)
+            rows, kept, bad = type_rows(table, recipe, self.kinds, with_label=False)
+            arrays, wrong = self._encode(rows, frame, kept, kinds)
             bad += wrong
         for feature in self.schema.features:
             if isinstance(feature, Embedding) and feature.name not in arrays:
@@ -312,20 +320,21 @@ class Preprocessor:
         arrays = {name: arrays[name] for name in self.schema.names}
         return arrays, sorted(bad, key=lambda problem: problem.row)
 
-    def _check_kinds(self, schema: Any, recipe: Recipe) -> None:
-        """Raise ValueError if a column holds another kind of values than it did in training."""
+    def _check_kinds(self, schema: Any, recipe: Recipe) -> dict[str, str]:
+        """The kinds of the columns' values; ValueError if one is another than in training."""
         asked = value_kinds(schema, recipe)
         merge_kinds([("the training rows", self.kinds), ("These rows", asked)])
+        return asked
 
-    def _split(self, rows: TypedRows) -> Split:
+    def _split(self, rows: TypedRows, kinds: Mapping[str, str] | None = None) -> Split:
         encoder = cast("Encoder", self._encoder)
         labels = rows.labels[:, 0] if self.schema.num_tasks == 1 else rows.labels
-        return Split(encoder.encode(rows), labels, rows.weight)
+        return Split(encoder.encode(rows, kinds), labels, rows.weight)
 
     def _encode(
-        self, rows: TypedRows, frame: DataFrame, kept: np.ndarray
+        self, rows: TypedRows, frame: DataFrame, kept: np.ndarray, kinds: Mapping[str, str]
     ) -> tuple[dict[str, np.ndarray], list[BadRow]]:
-        arrays = {} if self._encoder is None else self._encoder.encode(rows)
+        arrays = {} if self._encoder is None else self._encoder.encode(rows, kinds)
         bad: list[BadRow] = []
         for feature in self.schema.features:
             if feature.name in arrays or isinstance(feature, Embedding | Numeric):

@@ -70,7 +70,7 @@ class Preparation:
         options: `on_error` and `segment_bytes`.
         progress: Whether to show a bar.
         known_values: By table, as for `ke.data.prepare`.
-        kinds: Of the values of each column in the training files.
+        kinds: Of the values of source columns, as `source_kinds` gives them.
         vectors: Of pretrained columns, by the column's name.
     """
 
@@ -251,7 +251,7 @@ class Preparation:
 
     def _read(self, segment: Segment) -> tuple[TypedRows, list[BadRow]]:
         """The right rows of a segment and the wrong ones, where these may be left out."""
-        rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
+        rows, bad = read_rows(segment, self._recipe, self._names[segment.path], self._kinds)
         if bad and not self._skip:
             raise_bad_row(segment, bad[0], _ADVICE)
         for problem in bad:
