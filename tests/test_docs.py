@@ -48,6 +48,15 @@ def test_adding_a_model(page_of_a_model, tmp_path):
     )
 
 
+def test_models():
+    page = (DOCS / "models.md").read_text(encoding="utf-8")
+    names = {"__name__": "models"}
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+            exec(compile(code, "models.md", "exec"), names)
+    assert "ffn_1" in output.getvalue()
+
+
 def test_runs(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     pytest.importorskip("pandas")

@@ -156,6 +156,16 @@ LAYERS = {
         (3, 4, 8),
     ),
     "PerTokenLayerNormalization": (ke.layers.PerTokenLayerNormalization, TOKENS, (3, 4, 8)),
+    "PerTokenMoE": (
+        partial(
+            ke.layers.PerTokenMoE,
+            ke.layers.PerTokenFFN([16], dropout=0.1),
+            num_experts=3,
+            training_output="mean",
+        ),
+        TOKENS,
+        (3, 4, 8),
+    ),
     "PerTokenRMSNormalization": (ke.layers.PerTokenRMSNormalization, TOKENS, (3, 4, 8)),
     "PeriodicEmbedding": (partial(ke.layers.PeriodicEmbedding, 32, 16), FLAT, (3, 6, 32)),
     "PiecewiseLinearEmbedding": (

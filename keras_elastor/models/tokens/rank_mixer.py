@@ -10,6 +10,7 @@ import keras
 from keras_elastor.layers import (
     MixerBlock,
     PerTokenFFN,
+    PerTokenMoE,
     Residual,
     RMSNormalization,
     SharedTokenizer,
@@ -32,7 +33,9 @@ class RankMixer(TokenModel):
 
     By default every layer is as in the baseline of RankElastor's official code; each can be
     replaced. The published form, with per-token slices, a norm after the FFN and mean pooling, is
-    in the presets `rank_mixer_100m` and `rank_mixer_1b`.
+    in the presets `rank_mixer_100m` and `rank_mixer_1b`; with sparse experts, of which 1/2, 1/4 or
+    1/8 shall be active, in `rank_mixer_1b_moe_2`, `_moe_4` and `_moe_8`. Any `block` whose `ffn` is
+    `Residual(PerTokenMoE(...))` is such a model.
 
     Args:
         schema: A `FeatureSchema`.
@@ -142,9 +145,21 @@ def published_block(per_token_units: Sequence[int]) -> MixerBlock:
     Args:
         per_token_units: Hidden widths of the per-token network.
     """
-    return MixerBlock(
-        mixing=block_transpose(),
-        ffn=Residual(
-            PerTokenFFN(per_token_units), post_norm=keras.layers.LayerNormalization(epsilon=1e-5)
-        ),
-    )
+    return _post_norm_block(PerTokenFFN(per_token_units))
+
+
+def sparse_block(expert_units: Sequence[int], num_experts: int, target_active: float) -> MixerBlock:
+    """RankMixer's published block with sparse experts for its per-token networks.
+
+    Args:
+        expert_units: Hidden widths of each expert.
+        num_experts: Number of experts of each token.
+        target_active: Share of the experts that shall be active.
+    """
+    experts = PerTokenMoE(PerTokenFFN(expert_units), num_experts, target_active=target_active)
+    return _post_norm_block(experts)
+
+
+def _post_norm_block(per_token: Any) -> MixerBlock:
+    norm = keras.layers.LayerNormalization(epsilon=1e-5)
+    return MixerBlock(mixing=block_transpose(), ffn=Residual(per_token, post_norm=norm))
