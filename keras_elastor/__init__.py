@@ -18,6 +18,7 @@ from keras_elastor import (
     optimizers,
     runs,
     training,
+    tuning,
 )
 from keras_elastor.label import Label
 from keras_elastor.metrics.evaluate import evaluate
@@ -46,4 +47,5 @@ __all__ = [
     "optimizers",
     "runs",
     "training",
+    "tuning",
 ]

@@ -151,6 +151,7 @@ def test_docstring_examples_run(name):
         "convert",
         "training",
         "runs",
+        "tuning",
     ],
 )
 def test_every_public_name_is_documented_with_an_example(package):
