@@ -19,6 +19,7 @@ from keras_elastor import (
     runs,
     training,
 )
+from keras_elastor.export import export
 from keras_elastor.label import Label
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.runs.predictor import Predictor
@@ -39,6 +40,7 @@ __all__ = [
     "data",
     "datasets",
     "evaluate",
+    "export",
     "layers",
     "losses",
     "metrics",
