@@ -20,6 +20,7 @@ from keras_elastor import (
     training,
     tuning,
 )
+from keras_elastor.export import export
 from keras_elastor.label import Label
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.runs.predictor import Predictor
@@ -40,6 +41,7 @@ __all__ = [
     "data",
     "datasets",
     "evaluate",
+    "export",
     "layers",
     "losses",
     "metrics",

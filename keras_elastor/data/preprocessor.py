@@ -124,7 +124,7 @@ class Preprocessor:
         self.vocabularies = dict(vocabularies)
         self.transforms = dict(transforms)
         self.kinds = dict(kinds)
-        self._columns = dict(zip(schema.names, columns, strict=True))
+        self.columns = dict(zip(schema.names, columns, strict=True))
         given = tuple(column for column in columns if column is not None)
         self._reading = recipe or (Recipe(given, NO_LABEL) if given else None)
         known = tuple(
@@ -255,7 +255,7 @@ class Preprocessor:
         """The columns that rows without labels must have, each once."""
         names = [
             (name,) if column is None else sources_of(column)
-            for name, column in self._columns.items()
+            for name, column in self.columns.items()
         ]
         return tuple(dict.fromkeys(itertools.chain(*names)))
 
