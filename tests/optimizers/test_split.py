@@ -21,6 +21,8 @@ SCHEMA = ke.FeatureSchema(
     ]
 )
 BATCH = 32
+# Compiled fastest there; on other backends it is a slow test.
+FAST_ON_PYTORCH = pytest.mark.slow if keras.backend.backend() != "torch" else lambda test: test
 
 
 def make_rows(items, users=range(5), batches=4):
@@ -223,6 +225,7 @@ def test_the_dense_part_may_have_moving_averages():
             np.testing.assert_array_equal(numpy(weight), averages[name])
 
 
+@FAST_ON_PYTORCH
 def test_a_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     protocol = {
         "name": "keras",
