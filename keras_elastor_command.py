@@ -64,6 +64,12 @@ A comparison that was stopped continues when the same command is given again."""
     "evaluate": """examples:
   keras-elastor evaluate runs/dnn_synthetic-0123456789
   keras-elastor evaluate runs/dnn_kuairand_pure-0123456789 --split valid --data-dir KuaiRand""",
+    "analyze": """examples:
+  keras-elastor analyze runs/dnn_synthetic-0123456789 --out report.html
+  keras-elastor analyze runs/rank_mixer_* runs/rank_elastor_* --out report.html --data-dir KuaiRand
+
+The page holds learning curves, effective ranks and spectra of all stages, embedding tables,
+calibration and gAUC of the best weights; it needs no network.""",
     "predict": """examples:
   keras-elastor predict runs/dnn_synthetic-0123456789 rows.csv probabilities.csv
   keras-elastor predict runs/dnn_synthetic-0123456789 rows.parquet probabilities.parquet
@@ -148,6 +154,17 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run", help="folder of the run")
     evaluate.add_argument("--split", choices=["train", "valid", "test"], default="test")
     evaluate.add_argument("--data-dir", help="where the files of the dataset lie now")
+
+    analyze = add("analyze", "Write a page on what the layers of trained models do.")
+    analyze.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
+    analyze.add_argument("--out", required=True, help="HTML file to write")
+    analyze.add_argument("--data-dir", help="where the files of the dataset lie now")
+    analyze.add_argument(
+        "--max-rows", type=int, default=10_000, help="rows that ranks are measured on"
+    )
+    analyze.add_argument(
+        "--window", type=int, default=500, help="rows of a matrix of several rows (default: 500)"
+    )
 
     predict = add("predict", "Add click probabilities to the rows of a file.")
     predict.add_argument("run", help="folder of the run")

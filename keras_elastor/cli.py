@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import shlex
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_elastor import data, datasets, models
+from keras_elastor.analysis.report import report_runs
 from keras_elastor.data.inference import GivenColumns, infer_with_notes
 from keras_elastor.datasets.registry import get_public
 from keras_elastor.datasets.rows import Data
@@ -161,7 +161,7 @@ def evaluate(options: argparse.Namespace) -> None:
     model = load_model(options.run)
     config = read_config(options.run)
     if options.data_dir:
-        config = _with_data_dir(config, options.data_dir)
+        config = config.with_data_dir(options.data_dir)
     loaded = load_data(config)
     require_same_data(Path(options.run), loaded)
     rows = getattr(loaded, options.split)
@@ -169,6 +169,20 @@ def evaluate(options: argparse.Namespace) -> None:
         raise ValueError(f"The dataset has no {options.split} rows")
     batches = rows.dataset(config.batch_size)
     _print_metrics({options.split: evaluate_model(model, batches, verbose=not options.quiet)})
+
+
+def analyze(options: argparse.Namespace) -> None:
+    """Write a report on runs."""
+    found = report_runs(
+        options.runs,
+        options.out,
+        options.data_dir,
+        max_rows=options.max_rows,
+        window=options.window,
+        verbose=not options.quiet,
+    )
+    print("\n".join(found.sentences))
+    print(f"The page is {options.out}")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -196,6 +210,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": train,
     "compare": compare,
     "evaluate": evaluate,
+    "analyze": analyze,
     "predict": predict,
     "export": export,
 }
@@ -282,12 +297,6 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def _with_data_dir(config: RunConfig, data_dir: str) -> RunConfig:
-    arguments = {**config.dataset.arguments, "data_dir": data_dir}
-    dataset = dataclasses.replace(config.dataset, arguments=arguments)
-    return dataclasses.replace(config, dataset=dataset)
 
 
 def _show_log(options: argparse.Namespace) -> None:
