@@ -89,6 +89,19 @@ def test_runs(tmp_path, monkeypatch):
         make_parser().parse_args(arguments)
 
 
+def test_performance(tmp_path, monkeypatch):
+    pytest.importorskip("yaml")
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    code, config = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    names = {}
+    exec(compile(code, "performance.md", "exec"), names)
+    assert isinstance(names["model"].optimizer.tables, ke.optimizers.LazyAdam)
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: {name: synthetic}\nmodel: {name: dnn}\n" + config)
+    protocol = ke.runs.RunConfig.from_file(path).protocol
+    assert isinstance(protocol.make_optimizer(), ke.optimizers.Split)
+
+
 def test_analysis(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     page = (DOCS / "analysis.md").read_text(encoding="utf-8")
