@@ -109,6 +109,9 @@ def test_the_table_of_models_says_what_was_measured():
 @pytest.mark.usefixtures("without_drawing")
 def test_the_table_of_models_has_the_sizes_of_the_presets():
     for name, (_, preset, *_) in table_of_models().items():
+        if preset == "not published":
+            assert not find_model(name).model.presets
+            continue
         size, preset_name = re.fullmatch(r"([\d,]+) \(`(\w+)`\)", preset).groups()
         dataset = "_".join(preset_name.split("_")[-2:])
         model = ke.models.create(preset_name, SCHEMAS.get(dataset, SCHEMAS["criteo_x1"])[1])

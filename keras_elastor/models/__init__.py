@@ -27,7 +27,7 @@ from keras_elastor.models.registry import (
     register_model,
     register_preset,
 )
-from keras_elastor.models.tokens import RankElastor, RankMixer
+from keras_elastor.models.tokens import RankElastor, RankMixer, RankUp
 
 __all__ = [
     "DIN",
@@ -43,6 +43,7 @@ __all__ = [
     "MaskNet",
     "RankElastor",
     "RankMixer",
+    "RankUp",
     "RankingModel",
     "WideAndDeep",
     "Wukong",

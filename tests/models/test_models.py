@@ -40,6 +40,7 @@ SMALL = {
     "MaskNet": {"serial_units": (8, 8)},
     "RankElastor": {"num_tokens": 2, "token_dim": 6},
     "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "per_token_units": (8,)},
+    "RankUp": {"num_tokens": 1, "num_blocks": 1},
     "WideAndDeep": {"hidden_units": (8,)},
     "Wukong": {
         "num_blocks": 1,
