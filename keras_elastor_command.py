@@ -64,6 +64,11 @@ A comparison that was stopped continues when the same command is given again."""
 The input has a column for each feature of the model; it may have others, which are kept. Lists in a
 CSV file are separated by spaces. Values are those of the original data where the dataset has
 vocabularies, and ids otherwise.""",
+    "export": """examples:
+  keras-elastor export runs/dnn_kuairand_pure-0123456789 --format onnx --output click_model
+  keras-elastor export runs/dnn_kuairand_pure-0123456789 --format saved_model --output click_model
+
+Raw rows go in, probabilities come out. What was made is compared with the run, or not written.""",
 }
 
 
@@ -135,6 +140,17 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("input", help="CSV or Parquet file")
     predict.add_argument("output", help="CSV or Parquet file")
     predict.add_argument("--batch-size", type=int, default=4096, help="rows at a time")
+
+    export = add("export", "Write a trained model as one artefact, from raw rows to probabilities.")
+    export.add_argument("run", help="folder of the run, or one that Predictor.save wrote")
+    export.add_argument(
+        "--format",
+        choices=["onnx", "saved_model", "torch_export"],
+        default="onnx",
+        help="of the artefact (default: onnx)",
+    )
+    export.add_argument("--output", required=True, help="folder to write")
+    export.add_argument("--rows", type=int, default=512, help="raw rows to compare (default: 512)")
     return parser
 
 

@@ -13,14 +13,16 @@ from typing import Any
 
 from keras_elastor import data, datasets, models
 from keras_elastor.datasets.registry import get_public
+from keras_elastor.export import export as export_predictor
 from keras_elastor.metrics.evaluate import evaluate as evaluate_model
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.prediction import predict_file
+from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
-from keras_elastor.runs.runner import load_model, run
+from keras_elastor.runs.runner import load_model, read_config, run
 from keras_elastor.training import list_protocols
 from keras_elastor.utils.optional import import_optional
 
@@ -137,7 +139,7 @@ def compare(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a run."""
     model = load_model(options.run)
-    config = RunConfig.from_file(Path(options.run) / "config.json")
+    config = read_config(options.run)
     if options.data_dir:
         config = _with_data_dir(config, options.data_dir)
     loaded = load_data(config)
@@ -157,6 +159,16 @@ def predict(options: argparse.Namespace) -> None:
     print(f"{rows:,} rows with probabilities are in {options.output}")
 
 
+def export(options: argparse.Namespace) -> None:
+    """Write a trained model as one artefact."""
+    predictor = open_predictor(options.run)
+    found = export_predictor(predictor, options.output, options.format, options.rows)
+    print(
+        f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}\n"
+        f"Everything is in {options.output}"
+    )
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "list": list_names,
     "prepare": prepare,
@@ -164,6 +176,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": compare,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
 }
 
 

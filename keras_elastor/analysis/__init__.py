@@ -5,11 +5,13 @@ from keras_elastor.analysis.expert_utilization import ExpertCallback, expert_uti
 from keras_elastor.analysis.layer_ranks import layer_ranks
 from keras_elastor.analysis.plots import plot_rank_shift, plot_rank_trajectories
 from keras_elastor.analysis.rank_callback import RankCallback
+from keras_elastor.analysis.run_ranks import RankAnalysis
 from keras_elastor.analysis.singular_values import spectrum
 from keras_elastor.analysis.table_ranks import table_ranks
 
 __all__ = [
     "ExpertCallback",
+    "RankAnalysis",
     "RankCallback",
     "effective_rank",
     "expert_utilization",

@@ -120,7 +120,7 @@ LAYERS = {
     "GatedCrossLayer": (ke.layers.GatedCrossLayer, PAIR, (3, 6)),
     "GlobalToken": (partial(ke.layers.GlobalToken, 32), TOKENS, (3, 32)),
     "InteractingAttention": (
-        partial(ke.layers.InteractingAttention, 64, 2, use_layer_norm=True, dropout=0.1),
+        partial(ke.layers.InteractingAttention, 64, 2, normalization="layer", dropout=0.1),
         TOKENS,
         (3, 4, 64),
     ),

@@ -21,7 +21,7 @@ import numpy as np
 from keras_elastor.data.numbers.row_sample import is_sample, merge_samples
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import BlockLayout, split_into_blocks
-from keras_elastor.data.prepared.manifest import Source, load_encoder, save_encoder
+from keras_elastor.data.prepared.manifest import Source
 from keras_elastor.data.reading.segment_rows import (
     check_recipe,
     raise_bad_row,
@@ -37,6 +37,7 @@ from keras_elastor.data.reading.segments import (
 )
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.vocabularies.encoder_files import load_encoder, save_encoder
 from keras_elastor.data.vocabularies.encoding import SAMPLE, Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.data.vocabularies.vector_table import key_kinds, vectors_of
@@ -211,7 +212,7 @@ def _encode(
     named: tuple[str, list[str], Segment], recipe: Recipe, folder: str
 ) -> Iterator[tuple[str, Block]]:
     name, names, segment = named
-    encoder = _encoder(folder, recipe)
+    encoder = _encoder(folder)
     rows = _right_rows(segment, recipe, names, encoder.kinds)
     layout = BlockLayout.of(encoder.schema, recipe)
     matrices = layout.pack(encoder.encode(rows), rows.labels, rows.weight)
@@ -220,6 +221,6 @@ def _encode(
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(folder: str, recipe: Recipe) -> Encoder:
+def _encoder(folder: str) -> Encoder:
     """Read once by each worker."""
-    return load_encoder(folder, recipe)
+    return load_encoder(folder)

@@ -25,6 +25,7 @@ from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.reading.value_kinds import TEXT
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.shift import Profile
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
 from keras_elastor.data.vocabularies.respelled import Respelled
@@ -53,6 +54,7 @@ class Encoder:
         transforms: Of the numbers, by the name of their column.
         kinds: Which kind of values each source column held, as `value_kinds` tells it.
         vectors: Those of pretrained columns, by the column's name.
+        profile: What the encoded training rows are like, as `profile_of` tells it, or None.
     """
 
     recipe: Recipe
@@ -60,11 +62,12 @@ class Encoder:
     transforms: Mapping[str, NumberTransform] = dataclasses.field(default_factory=dict)
     kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
     vectors: Mapping[str, VectorTable] = dataclasses.field(default_factory=dict)
+    profile: Profile | None = None
 
     def fitted_config(self) -> dict[str, Any]:
         """What the training rows gave besides the vocabularies, as plain values."""
         transforms = {name: fitted.get_config() for name, fitted in self.transforms.items()}
-        return {"kinds": dict(self.kinds), "transforms": transforms}
+        return {"kinds": dict(self.kinds), "transforms": transforms, "profile": self.profile}
 
     @classmethod
     def from_fitted_config(
@@ -77,7 +80,7 @@ class Encoder:
         """Make an encoder of the values of `fitted_config`."""
         configs = config["transforms"].items()
         transforms = {name: NumberTransform.from_config(values) for name, values in configs}
-        return cls(recipe, vocabularies, transforms, config["kinds"], vectors)
+        return cls(recipe, vocabularies, transforms, config["kinds"], vectors, config["profile"])
 
     @functools.cached_property
     def schema(self) -> FeatureSchema:

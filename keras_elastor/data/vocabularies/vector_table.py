@@ -40,6 +40,15 @@ class VectorTable:
     vectors: np.ndarray
     kind: str = TEXT
 
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, VectorTable)
+            and self.ids.to_list() == other.ids.to_list()
+            and np.array_equal(self.vectors, other.vectors)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     def encode(self, column: Series) -> np.ndarray:
         """Vectors of a polars column of ids, `(rows, dim)` float32."""
         pl = import_optional("polars", extra="data")

@@ -47,13 +47,14 @@ class RankMixer(TokenModel):
         num_blocks: Number of blocks L. Default: 2, or the length of a list of blocks.
         per_token_units: Hidden widths of each per-token network. Default: (4 * token_dim,).
         tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
-            decides `num_tokens` and `token_dim`.
+            decides `num_tokens`, `token_dim` and `dropout`.
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `per_token_units`.
         head: A layer from tokens to logits, for the default official head.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
+        dropout: Rate after the hidden layer of the default tokenizer. Default: 0.1.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -85,15 +86,22 @@ class RankMixer(TokenModel):
         head: Any | None = None,
         encoder: EncoderLike = None,
         dtype: Any = None,
+        dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
         encoder = encoder_template(encoder, embedding_dim)
         if tokenizer is None:
             tokens = len(schema.features) if num_tokens is None else num_tokens
             nearest_width = -(-encoder.embedding_dim // tokens) * tokens
-            tokenizer = SharedTokenizer(tokens, nearest_width if token_dim is None else token_dim)
+            tokenizer = SharedTokenizer(
+                tokens,
+                nearest_width if token_dim is None else token_dim,
+                dropout=0.1 if dropout is None else dropout,
+            )
         else:
-            require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
+            require_unset(
+                "the tokenizer", num_tokens=num_tokens, token_dim=token_dim, dropout=dropout
+            )
         if block is None:
             default_units = (4 * tokenizer.token_dim,)
             block = official_block(default_units if per_token_units is None else per_token_units)

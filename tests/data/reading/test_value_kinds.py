@@ -156,7 +156,7 @@ def test_files_of_one_preparation_tell_the_kind_of_text(tmp_path, order):
     for number, parts in enumerate(({"train": files}, {"train": files[0], "valid": files[1]})):
         folder = tmp_path / f"out{number}"
         ke.data.prepare(parts, RECIPE, folder, progress=False, known_values={"user": ["103.0"]})
-        words = ke.data.Preprocessor.from_prepared(folder).vocabularies["user"]
+        words = ke.data.Preprocessor.load(folder).vocabularies["user"]
         assert words.values == ("101", "102", "103")
         for split in parts:
             [(features, _)] = ke.data.load(folder, split, batch_size=4)
@@ -180,7 +180,7 @@ def test_files_of_one_preparation_agree(tmp_path):
     frame([True, False]).write_parquet(tmp_path / "booleans.parquet")
     days = [tmp_path / name for name in ("integers.parquet", "floats.parquet", "texts.csv")]
     ke.data.prepare({"train": days}, RECIPE, tmp_path / "out", progress=False)
-    preprocessor = ke.data.Preprocessor.from_prepared(tmp_path / "out")
+    preprocessor = ke.data.Preprocessor.load(tmp_path / "out")
     assert preprocessor.vocabularies["user"].values == ("101", "102")
     assert preprocessor.kinds == {"user": "numbers"}
     with raises_value_error("'user'", "expected numbers", "booleans"):
@@ -254,7 +254,7 @@ def test_known_values_are_those_of_the_files(tmp_path):
     files, folder = {"train": tmp_path / "train.parquet"}, tmp_path / "out"
     known = {"user": [8.0, 9, np.int64(10), 11.5]}
     ke.data.prepare(files, RECIPE, folder, progress=False, known_values=known)
-    words = ke.data.Preprocessor.from_prepared(folder).vocabularies["user"]
+    words = ke.data.Preprocessor.load(folder).vocabularies["user"]
     assert words.values == ("7", "8", "10", "11.5", "9")
 
 
