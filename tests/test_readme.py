@@ -99,6 +99,9 @@ def test_the_table_of_models_says_what_was_measured():
     assert sorted(table) == sorted(names)
     for name, (_, _, parameters, auc) in table.items():
         of_model = [run for run in runs if run["model"] == name]
+        if auc == "not measured":
+            assert not of_model
+            continue
         assert [run["seed"] for run in of_model] == [0, 1, 2]
         assert {f"{run['dense_params']:,}" for run in of_model} == {parameters}
         values = [run["valid"]["auc"] for run in of_model]
