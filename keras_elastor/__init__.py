@@ -18,6 +18,7 @@ from keras_elastor import (
     optimizers,
     runs,
     training,
+    tuning,
 )
 from keras_elastor.export import export
 from keras_elastor.label import Label
@@ -48,4 +49,5 @@ __all__ = [
     "optimizers",
     "runs",
     "training",
+    "tuning",
 ]

@@ -22,7 +22,7 @@ from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
-from keras_elastor.runs.runner import load_model, run
+from keras_elastor.runs.runner import load_model, read_config, run
 from keras_elastor.serving import serve as serve_model
 from keras_elastor.training import list_protocols
 from keras_elastor.utils.optional import import_optional
@@ -140,7 +140,7 @@ def compare(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a run."""
     model = load_model(options.run)
-    config = RunConfig.from_file(Path(options.run) / "config.json")
+    config = read_config(options.run)
     if options.data_dir:
         config = _with_data_dir(config, options.data_dir)
     loaded = load_data(config)

@@ -1,15 +1,20 @@
 """What representations and embedding tables use of their width: effective ranks."""
 
 from keras_elastor.analysis.effective_rank import effective_rank, information_abundance
+from keras_elastor.analysis.expert_utilization import ExpertCallback, expert_utilization
 from keras_elastor.analysis.layer_ranks import layer_ranks
 from keras_elastor.analysis.plots import plot_rank_shift, plot_rank_trajectories
 from keras_elastor.analysis.rank_callback import RankCallback
+from keras_elastor.analysis.run_ranks import RankAnalysis
 from keras_elastor.analysis.singular_values import spectrum
 from keras_elastor.analysis.table_ranks import table_ranks
 
 __all__ = [
+    "ExpertCallback",
+    "RankAnalysis",
     "RankCallback",
     "effective_rank",
+    "expert_utilization",
     "information_abundance",
     "layer_ranks",
     "plot_rank_shift",

@@ -15,6 +15,8 @@ from keras_elastor.analysis.windows import iterate_windows
 from keras_elastor.utils.files import disk_errors, make_folder
 from keras_elastor.utils.optional import import_optional
 
+RANKS_FILE = "ranks.jsonl"
+
 
 class RankCallback(keras.callbacks.Callback):
     """Measures the stages of a model on the same rows again and again while it trains.
@@ -89,7 +91,9 @@ class RankCallback(keras.callbacks.Callback):
             self._stages = stages_of(self.model)
             rows = iterate_windows(self.probe, self.model.schema, self.window, self.max_rows)
             self._windows = list(rows)
-            self.measure()
+            is_missing = all(line["step"] != self.step for line in self.measurements)
+            if is_missing and (self.step == 0 or self._is_due()):
+                self.measure()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the number of the epoch."""
@@ -98,13 +102,16 @@ class RankCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count the step; measure where it is due."""
         self.step += 1
-        if self.every is not None and self.step % self.every == 0:
+        if self._is_due():
             self.measure()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure, unless steps decide."""
         if self.every is None:
             self.measure()
+
+    def _is_due(self) -> bool:
+        return self.every is not None and self.step % self.every == 0
 
     def measure(self) -> Any:
         """Measure now.
@@ -121,7 +128,7 @@ class RankCallback(keras.callbacks.Callback):
         self.measurements += lines
         if self.folder is not None:
             make_folder(self.folder)
-            path = self.folder / "ranks.jsonl"
+            path = self.folder / RANKS_FILE
             with disk_errors(path), path.open("a", encoding="utf-8") as file:
                 file.writelines(_json_line(line) for line in lines)
         return ranks

@@ -119,7 +119,7 @@ def prepared_rows(data_dir: str | os.PathLike[str], valid: str = "valid") -> Dat
         PreparedSplit(folder, "train"),
         PreparedSplit(folder, valid),
         PreparedSplit(folder, "test") if "test" in manifest.splits else test,
-        Preprocessor.from_prepared(folder),
+        Preprocessor.load(folder),
     )
 
 

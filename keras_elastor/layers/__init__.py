@@ -38,6 +38,7 @@ from keras_elastor.layers.per_token.per_token_ffn import PerTokenFFN
 from keras_elastor.layers.per_token.per_token_glu import PerTokenGLU
 from keras_elastor.layers.per_token.per_token_glu_stack import PerTokenGLUStack
 from keras_elastor.layers.per_token.per_token_layer_normalization import PerTokenLayerNormalization
+from keras_elastor.layers.per_token.per_token_moe import PerTokenMoE
 from keras_elastor.layers.per_token.per_token_rms_normalization import PerTokenRMSNormalization
 from keras_elastor.layers.tokenizers.flat_tokenizer import FlatTokenizer
 from keras_elastor.layers.tokenizers.reshape_tokenizer import ReshapeTokenizer
@@ -75,6 +76,7 @@ __all__ = [
     "PerTokenGLUStack",
     "PerTokenInitializer",
     "PerTokenLayerNormalization",
+    "PerTokenMoE",
     "PerTokenRMSNormalization",
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",

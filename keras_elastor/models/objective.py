@@ -14,6 +14,7 @@ from keras_elastor.label import LabelKind
 from keras_elastor.losses import LabelLoss
 from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance, TaskMetric
 from keras_elastor.models.entry_points import CheckedModel
+from keras_elastor.optimizers.split import check_optimizer
 from keras_elastor.schema import FeatureSchema
 
 
@@ -49,7 +50,8 @@ class LogitModel(CheckedModel):
         ('adam', 'binary_crossentropy')
 
         Raises:
-            ValueError: If the loss is a cross-entropy and a label is a regression or a count.
+            ValueError: If the loss is a cross-entropy and a label is a regression or a count, or
+                an optimizer of tables is given without `ke.optimizers.Split`.
         """
         given = dict(inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments)
         del given["self"]
@@ -63,6 +65,7 @@ class LogitModel(CheckedModel):
                 f"{type(self).__name__} '{self.name}' gives logits. {advice}", stacklevel=2
             )
         super().compile(**{"optimizer": "adam", **given})
+        check_optimizer(self.optimizer)
 
     def _refuse_cross_entropy(self, loss: Any) -> None:
         """Numbers outside of [0, 1] have no cross-entropy, but Keras gives one."""

@@ -7,6 +7,7 @@ from keras_elastor.runs.config import Named, RunConfig
 from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import Predictor
+from keras_elastor.runs.run_analysis import RunAnalysis, register_run_analysis
 from keras_elastor.runs.runner import RunResult, load_model, run
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Named",
     "NonFiniteLossError",
     "Predictor",
+    "RunAnalysis",
     "RunConfig",
     "RunError",
     "RunInterruptedError",
@@ -24,5 +26,6 @@ __all__ = [
     "load_data",
     "load_model",
     "predict_file",
+    "register_run_analysis",
     "run",
 ]

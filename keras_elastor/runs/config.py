@@ -13,14 +13,15 @@ import keras
 
 from keras_elastor.datasets.rows import identity
 from keras_elastor.runs.config_files import read_file
+from keras_elastor.runs.run_analysis import RunAnalysis, make_run_analysis
 from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
 from keras_elastor.training.protocol import Protocol, make_protocol
 from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.plain_values import make_dataclass
 
 CONFIG_VERSION = 1
-# How a run is kept does not change what it computes.
-_DOES_NOT_MATTER = ("name", "folder", "checkpoint_steps", "checkpoint_minutes")
+# How a run is kept and looked at does not change what it computes.
+_DOES_NOT_MATTER = ("name", "folder", "checkpoint_steps", "checkpoint_minutes", "analysis")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,8 @@ class RunConfig:
         folder: Holds the folders of runs. Default: "runs".
         checkpoint_minutes: Minutes between two checkpoints. Default: 10.
         checkpoint_steps: Steps between two checkpoints, if fewer. Default: None.
+        analysis: What looks at the model while it trains, see `ke.analysis.RankAnalysis`. It
+            changes nothing of the run. Default: None, nothing.
 
     Example:
 
@@ -79,6 +82,7 @@ class RunConfig:
     folder: str = "runs"
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int | None = None
+    analysis: RunAnalysis | None = None
 
     def __post_init__(self) -> None:
         for name, is_right, expected in (
@@ -121,6 +125,8 @@ class RunConfig:
             )
         if "protocol" in plain:
             plain["protocol"] = make_protocol(plain["protocol"])
+        if plain.get("analysis") is not None:
+            plain["analysis"] = make_run_analysis(plain["analysis"])
         return make_dataclass(cls, plain)
 
     @classmethod

@@ -11,19 +11,16 @@ import numpy as np
 
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, require_right_rows, to_polars
-from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.vocabularies.encoding import Encoder
-from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
-from keras_elastor.data.vocabularies.vector_table import vectors_of
+from keras_elastor.data.shift import warn_of_shift
 from keras_elastor.label import LabelKind
 from keras_elastor.runs.config_files import read_file
+from keras_elastor.runs.run_folder import PREPROCESSOR as _PREPROCESSOR
 from keras_elastor.runs.runner import load_model
 from keras_elastor.utils.files import atomic_folder, describe_versions, write_text
 
 _FILE = "predictor.json"
 _FORMAT = 1
 _MODEL = "model.keras"
-_PREPROCESSOR = "preprocessor"
 # Rows that are encoded at a time.
 _CHUNK = 1 << 16
 
@@ -101,6 +98,8 @@ class Predictor:
         for start in range(0, len(frame), _CHUNK):
             features, bad = self.preprocessor.encode(frame[start : start + _CHUNK])
             require_right_rows(bad, first_row=start, all_read=False)
+            if not start:
+                warn_of_shift(self.preprocessor.schema, self.preprocessor.profile, features)
             parts.append(self.predict_features(features, batch_size))
         return {name: np.concatenate([part[name] for part in parts]) for name in self.labels}
 
@@ -208,16 +207,9 @@ class Predictor:
         """
         run = Path(folder)
         model = load_model(run)
-        vocabularies = {}
-        if (run / "vocabularies.json").exists():
-            configs = read_file(run / "vocabularies.json")
-            vocabularies = {table: vocabulary_from_config(c) for table, c in configs.items()}
-        if (run / "recipe.json").exists():
-            recipe = Recipe.from_config(read_file(run / "recipe.json"))
-            config = read_file(run / "fitted.json")
-            fitted = Encoder.from_fitted_config(recipe, vocabularies, config, vectors_of(recipe))
-            return cls(model, Preprocessor.of_encoder(fitted))
-        return cls(model, Preprocessor.from_schema(model.schema, vocabularies))
+        if (run / _PREPROCESSOR).is_dir():
+            return cls(model, Preprocessor.load(run / _PREPROCESSOR))
+        return cls(model, Preprocessor.from_schema(model.schema))
 
 
 def _prediction(kind: LabelKind, logits: np.ndarray) -> np.ndarray:

@@ -109,6 +109,8 @@ class RunCallback(EvaluationCallback):
         evaluation = self.evaluations[-1]
         evaluation["loss"] = self.loss
         self.folder.write_evaluations(self.evaluations)
+        scalars = {k: v for k, v in evaluation.items() if k not in ("step", "epoch", "gain")}
+        self.folder.events.write(self.step, scalars)
         shown = ", ".join(f"{name} {value:.6f}" for name, value in metrics.items())
         _logger.info(
             "Step %d, epoch %d: loss %.6f, valid %s%s",

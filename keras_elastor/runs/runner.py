@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import derive_seed
-from keras_elastor.runs.tensorboard import tensorboard_callback
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.files import DiskError
 
@@ -99,6 +99,12 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
     finished = folder.read_result()
     if finished is not None:
         _logger.info("%s has finished before", folder.path)
+        if config.analysis is not None and config.analysis != read_config(folder.path).analysis:
+            _logger.warning(
+                "%s was trained without the analysis that is asked for now. Delete the folder to "
+                "train again with it",
+                folder.path,
+            )
         return RunResult(folder.path, **finished)
     data = load_data(config) if data is None else data
     model = _new_model(config, data.schema)
@@ -125,9 +131,7 @@ def load_model(folder: str | Path) -> keras.Model:
         ValueError: If there is no run, nothing was trained yet, or a file is damaged.
     """
     path = Path(folder)
-    if not (path / "config.json").is_file():
-        raise ValueError(f"{path}: expected the folder of a run, with a config.json. There is none")
-    config = RunConfig.from_file(path / "config.json")
+    config = read_config(path)
     values = read_file(path / "schema.json")
     try:
         schema = FeatureSchema.from_config(values)
@@ -147,6 +151,20 @@ def load_model(folder: str | Path) -> keras.Model:
             f"({error}). Delete {path} and train again"
         ) from error
     return model
+
+
+def read_config(folder: str | Path) -> RunConfig:
+    """The config of a run's folder.
+
+    Raises:
+        ValueError: If there is no run, or its config is damaged or of another version.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{folder}: expected the folder of a run, with a config.json. There is none"
+        )
+    return RunConfig.from_file(path)
 
 
 def _new_model(config: RunConfig, schema: FeatureSchema) -> keras.Model:
@@ -180,8 +198,9 @@ def _train_and_report(
         _logger.info("Starting %s", folder.path)
         # What comes before the first step is the ground on which a NaN is looked into.
         callback.save_checkpoint()
+    watchers = [] if config.analysis is None else [config.analysis.callback(callback, data)]
     try:
-        _fit(callback, data, config.epochs, verbose)
+        _fit(callback, data, config.epochs, verbose, watchers)
     except NonFiniteLossError as error:
         raise _look_into(error, callback, data) from None
     # What follows takes long on many rows; stopped there, no step is trained again.
@@ -189,18 +208,22 @@ def _train_and_report(
     return _report(folder, model, data, callback)
 
 
-def _fit(callback: RunCallback, data: Data, epochs: int, verbose: bool = False) -> None:
+def _fit(
+    callback: RunCallback,
+    data: Data,
+    epochs: int,
+    verbose: bool = False,
+    watchers: Sequence[keras.callbacks.Callback] = (),
+) -> None:
     """Train on from where the callback is."""
     config, model = callback.folder.config, callback.model
-    events = tensorboard_callback(callback)
-    callbacks = [callback] if events is None else [callback, events]
     while callback.epoch_index < epochs and not callback.plateau.is_over:
         epoch = callback.epoch_index
         model.fit(
             train_batches(config, data, epoch).skip(callback.batch_index),
             initial_epoch=epoch,
             epochs=epoch + 1,
-            callbacks=callbacks,
+            callbacks=[callback, *watchers],
             verbose=1 if verbose else 0,
         )
         if callback.step == callback.stop_at:

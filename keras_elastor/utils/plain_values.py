@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 _Made = TypeVar("_Made")
-_EXPECTED = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
+_EXPECTED = {
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+}
 
 
 def make_dataclass(kind: type[_Made], values: Any, where: str = "") -> _Made:

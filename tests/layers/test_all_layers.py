@@ -112,7 +112,7 @@ LAYERS = {
     "FullMixing of blocks": (partial(ke.layers.FullMixing, 4), TOKENS, (3, 4, 8)),
     "GatedCrossLayer": (ke.layers.GatedCrossLayer, PAIR, (3, 6)),
     "InteractingAttention": (
-        partial(ke.layers.InteractingAttention, 64, 2, use_layer_norm=True, dropout=0.1),
+        partial(ke.layers.InteractingAttention, 64, 2, normalization="layer", dropout=0.1),
         TOKENS,
         (3, 4, 64),
     ),
@@ -156,6 +156,16 @@ LAYERS = {
         (3, 4, 8),
     ),
     "PerTokenLayerNormalization": (ke.layers.PerTokenLayerNormalization, TOKENS, (3, 4, 8)),
+    "PerTokenMoE": (
+        partial(
+            ke.layers.PerTokenMoE,
+            ke.layers.PerTokenFFN([16], dropout=0.1),
+            num_experts=3,
+            training_output="mean",
+        ),
+        TOKENS,
+        (3, 4, 8),
+    ),
     "PerTokenRMSNormalization": (ke.layers.PerTokenRMSNormalization, TOKENS, (3, 4, 8)),
     "PeriodicEmbedding": (partial(ke.layers.PeriodicEmbedding, 32, 16), FLAT, (3, 6, 32)),
     "PiecewiseLinearEmbedding": (
