@@ -67,8 +67,9 @@ class ServedModel:
         self._outputs = [output.tensor for output in self.artefact.outputs]
 
     def schema(self) -> dict[str, Any]:
-        """Inputs and outputs as plain values."""
-        return dataclasses.asdict(self.artefact)
+        """Inputs and outputs as plain values; the card, which names machine and files, is not."""
+        told = dataclasses.asdict(self.artefact)
+        return {name: told[name] for name in ("inputs", "outputs")}
 
     def predict_rows(self, rows: Any) -> dict[str, list[float]]:
         """Predictions by label for a list of one dict per row; a key that a row lacks is missing.

@@ -67,6 +67,7 @@ def test_predictions_health_schema_and_page(port):
     assert ask(port, None, "GET", "/health") == (200, b'{"status":"ok"}')
     status, body = ask(port, None, "GET", "/schema")
     assert status == 200
+    assert set(json.loads(body)) == {"inputs", "outputs"}
     inputs = {entry["name"]: entry["kind"] for entry in json.loads(body)["inputs"]}
     assert inputs == {"user": "text", "item": "integer", "price": "number", "history": "integers"}
     status, body = ask(port, None, "GET", "/")
