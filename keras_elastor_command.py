@@ -82,6 +82,12 @@ vocabularies, and ids otherwise.""",
   keras-elastor export runs/dnn_kuairand_pure-0123456789 --format saved_model --output click_model
 
 Raw rows go in, probabilities come out. What was made is compared with the run, or not written.""",
+    "serve": """examples:
+  keras-elastor serve click_model
+  curl -H 'content-type: application/json' http://127.0.0.1:8000/predict \\
+    -d '{"rows": [{"user": "ann", "item": "i7"}]}'
+
+The path is a folder that `keras-elastor export --format onnx` wrote.""",
 }
 
 
@@ -182,7 +188,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", required=True, help="folder to write")
     export.add_argument("--rows", type=int, default=512, help="raw rows to compare (default: 512)")
+
+    _add_serve(add("serve", "Answer requests over HTTP by an exported model."))
     return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("path", help="folder of an exported model of format onnx")
+    serve.add_argument("--host", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    serve.add_argument("--max-rows", type=int, default=10_000, help="of a request (default: 10000)")
+    serve.add_argument(
+        "--max-bytes", type=int, default=16 << 20, help="of a request (default: 16777216)"
+    )
+    serve.add_argument(
+        "--timeout", type=float, default=10.0, help="seconds of a request (default: 10)"
+    )
+    serve.add_argument(
+        "--threads", type=int, default=0, help="of one request (default: 0, all cores)"
+    )
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,7 @@ from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
 from keras_elastor.runs.runner import load_model, read_config, run
+from keras_elastor.serving import serve as serve_model
 from keras_elastor.training import list_protocols
 from keras_elastor.utils.optional import import_optional
 
@@ -203,6 +204,20 @@ def export(options: argparse.Namespace) -> None:
     )
 
 
+def serve(options: argparse.Namespace) -> None:
+    """Answer requests by an exported model."""
+    serve_model(
+        options.path,
+        host=options.host,
+        port=options.port,
+        max_rows=options.max_rows,
+        max_bytes=options.max_bytes,
+        timeout=options.timeout,
+        threads=options.threads,
+        on_start=lambda address: print(f"{address} answers. Stop it with Ctrl-C", flush=True),
+    )
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "list": list_names,
     "prepare": prepare,
@@ -213,6 +228,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "analyze": analyze,
     "predict": predict,
     "export": export,
+    "serve": serve,
 }
 
 

@@ -27,9 +27,11 @@ OPTIONAL = {
     "pyarrow",
     "rich",
     "sklearn",
+    "starlette",
     "tensorflow",
     "tensorflow_datasets",
     "torch",
+    "uvicorn",
     "yaml",
 }
 MODULES = sorted(
