@@ -23,7 +23,8 @@ figure img { display: block; width: 100%; max-width: 40rem; height: auto; margin
 figcaption { color: #555; font-size: .9rem; }
 summary { cursor: pointer; color: #0050a0; font-size: .9rem; }
 .wide { overflow-x: auto; }
-table { overflow-wrap: normal; border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
+table { overflow-wrap: normal; border-collapse: collapse; font-size: .8rem;
+  font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem .2rem 0; text-align: right; vertical-align: top;
   border-bottom: 1px solid #eee; }
 th:first-child, td:first-child { text-align: left; }

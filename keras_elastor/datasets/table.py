@@ -13,7 +13,7 @@ from keras_elastor.data import EncodedTable, Recipe, Split, from_dataframe
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.splitting import split_rows
 from keras_elastor.datasets.rows import Data
-from keras_elastor.label import Label, LabelLike
+from keras_elastor.label import LabelLike, label_from_config
 from keras_elastor.utils.optional import import_optional
 
 DataFrame: TypeAlias = Any
@@ -83,7 +83,7 @@ def data_of(table: EncodedTable, valid: Rows, test: Rows | None = None) -> Data:
 
 def table_rows(
     path: str | os.PathLike[str],
-    label: str | Mapping[str, str] = "label",
+    label: Any = "label",
     separator: str | None = None,
     recipe: Mapping[str, Any] | None = None,
     **arguments: Any,
@@ -92,8 +92,8 @@ def table_rows(
 
     Args:
         path: CSV, perhaps packed (`.gz`, `.zst`), or Parquet.
-        label: Column of the label; `{"name": "stars", "kind": "regression"}` where it is not 0
-            or 1.
+        label: Column of the label, or, where it is not 0 or 1,
+            `{"name": "stars", "kind": "regression"}`; or a list of these.
         separator: Between the fields of a CSV file. Default: None, a comma, or a tab in `.tsv`.
         recipe: How columns become features, as `Recipe.get_config()` has it. Default: None, it is
             inferred.
@@ -106,8 +106,7 @@ def table_rows(
     if recipe is not None:
         arguments["recipe"] = Recipe.from_config(dict(recipe))
         return from_table(read_table(path, separator), **arguments)
-    found: LabelLike = Label(**label) if isinstance(label, Mapping) else label
-    return from_table(read_table(path, separator), found, **arguments)
+    return from_table(read_table(path, separator), label_from_config(label), **arguments)
 
 
 def read_table(path: str | os.PathLike[str], separator: str | None = None) -> DataFrame:
