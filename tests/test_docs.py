@@ -82,7 +82,7 @@ def test_runs(tmp_path, monkeypatch):
         for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
         for line in block.splitlines()
     ]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for line in commands:
         program, *arguments = shlex.split(line)
         assert program == "keras-elastor"
@@ -112,8 +112,11 @@ def test_analysis(tmp_path, monkeypatch):
         exec(compile(code, "analysis.md", "exec"), {})
     assert "information_abundance" in output.getvalue()
     written = {path.name for path in pathlib.Path("ranks").rglob("*.*")}
-    pictures = {f"{name}.{end}" for name in ("trajectories", "shift") for end in ("svg", "png")}
-    assert written == {*pictures, "trajectories.csv", "shift.csv", "ranks.jsonl"}
+    names = ("trajectories", "shift", "time", "spectra", "tables")
+    pictures = {f"{name}.{end}" for name in names for end in ("svg", "png", "csv")}
+    assert written == {*pictures, "ranks.jsonl"}
+    [line] = re.findall(r"```sh\n(.*?)\n```", page, flags=re.DOTALL)
+    make_parser().parse_args(shlex.split(line)[1:])
 
 
 def test_data(tmp_path, monkeypatch, capsys):
