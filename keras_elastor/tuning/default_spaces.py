@@ -74,7 +74,8 @@ def default_space(model_name: str, schema: FeatureSchema) -> dict[str, Any]:
     if _is_preset(model_name):
         names &= {"embedding_dim"}
     space = {name: value for name, value in _BY_ARGUMENT.items() if name in names}
-    if {"num_tokens", "token_dim"} <= names:
+    # RankUp's width must fit all of its tokens, of which a schema's labels and histories are some.
+    if {"num_tokens", "token_dim"} <= names and "task_tokens" not in names:
         smallest = len(schema.features) * min(_EMBEDDING_DIMS)
         space["tokens"] = [pair for pair in _TOKENS if smallest % pair[0] == 0]
     return {**space, **_TRAINING}

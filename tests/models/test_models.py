@@ -37,9 +37,13 @@ SMALL = {
     },
     "GDCN": {"parallel_units": (8,), "num_cross_layers": 2},
     "LogisticRegression": {},
+    "MMoE": {"num_experts": 2, "expert_units": (8,), "tower_units": ()},
     "MaskNet": {"serial_units": (8, 8)},
+    "PLE": {"num_shared": 1, "num_own": 1, "expert_units": (8,), "tower_units": ()},
     "RankElastor": {"num_tokens": 2, "token_dim": 6},
     "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "per_token_units": (8,)},
+    "RankUp": {"num_tokens": 1, "num_blocks": 1},
+    "TokenFormer": {"token_dim": 4, "num_full_blocks": 1, "windows": ()},
     "WideAndDeep": {"hidden_units": (8,)},
     "Wukong": {
         "num_blocks": 1,
