@@ -255,29 +255,25 @@ sys.exit(keras_elastor_command.main(["serve", sys.argv[1], "--port", "0"]))
 
 @pytest.mark.slow
 def test_sigterm_answers_what_was_accepted():
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_MODEL, str(weighted_artefact()[1])],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        port = int(process.stdout.readline().split()[0].rpartition(":")[2])
-        answers = []
+    command = [sys.executable, "-c", SLOW_MODEL, str(weighted_artefact()[1])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(process.stdout.readline().split()[0].rpartition(":")[2])
+            answers = []
 
-        def one():
-            answers.append(predict(port, ROWS[:1])[0])
+            def one():
+                answers.append(predict(port, ROWS[:1])[0])
 
-        threads = [threading.Thread(target=one) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.3)
-        process.send_signal(signal.SIGTERM)
-        for thread in threads:
-            thread.join()
-        assert answers == pytest.approx([expected(ROWS[:1])[0]] * 4, abs=1e-6)
-        assert process.wait(20) == 0
-        with pytest.raises(OSError):  # noqa: PT011 - whichever the system has
-            socket.create_connection(("127.0.0.1", port), timeout=2)
-    finally:
-        process.kill()
-        process.wait()
+            threads = [threading.Thread(target=one) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            for thread in threads:
+                thread.join()
+            assert answers == pytest.approx([expected(ROWS[:1])[0]] * 4, abs=1e-6)
+            assert process.wait(20) == 0
+            with pytest.raises(OSError):  # noqa: PT011 - whichever the system has
+                socket.create_connection(("127.0.0.1", port), timeout=2)
+        finally:
+            process.kill()
