@@ -181,6 +181,7 @@ class TestPrepare:
             "kuairand.com",
         ),
         (["evaluate", "/no/run"], 2, "/no/run"),
+        (["analyze", "/no/run", "--out", "a.html"], 2, "/no/run: expected the folder of a run"),
         (["compare", "--dataset", "synthetic", "--seeds", "0"], 2, "--configs or --models"),
         (["train", "--dataset", "criteo_x1", "--model", "dnn"], 2, "keras-elastor prepare"),
         (
@@ -229,7 +230,9 @@ def test_debug_shows_the_traceback():
         command("train", "--model", "dnn", "--debug")
 
 
-@pytest.mark.parametrize("name", ["list", "prepare", "train", "compare", "evaluate", "predict"])
+@pytest.mark.parametrize(
+    "name", ["list", "prepare", "train", "compare", "evaluate", "analyze", "predict"]
+)
 def test_help_has_examples(name, capsys):
     with pytest.raises(SystemExit) as stop:
         command(name, "--help")

@@ -82,11 +82,24 @@ def test_runs(tmp_path, monkeypatch):
         for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
         for line in block.splitlines()
     ]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for line in commands:
         program, *arguments = shlex.split(line)
         assert program == "keras-elastor"
         make_parser().parse_args(arguments)
+
+
+def test_performance(tmp_path, monkeypatch):
+    pytest.importorskip("yaml")
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    code, config = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    names = {}
+    exec(compile(code, "performance.md", "exec"), names)
+    assert isinstance(names["model"].optimizer.tables, ke.optimizers.LazyAdam)
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: {name: synthetic}\nmodel: {name: dnn}\n" + config)
+    protocol = ke.runs.RunConfig.from_file(path).protocol
+    assert isinstance(protocol.make_optimizer(), ke.optimizers.Split)
 
 
 def test_analysis(tmp_path, monkeypatch):
@@ -99,8 +112,11 @@ def test_analysis(tmp_path, monkeypatch):
         exec(compile(code, "analysis.md", "exec"), {})
     assert "information_abundance" in output.getvalue()
     written = {path.name for path in pathlib.Path("ranks").rglob("*.*")}
-    pictures = {f"{name}.{end}" for name in ("trajectories", "shift") for end in ("svg", "png")}
-    assert written == {*pictures, "trajectories.csv", "shift.csv", "ranks.jsonl"}
+    names = ("trajectories", "shift", "time", "spectra", "tables")
+    pictures = {f"{name}.{end}" for name in names for end in ("svg", "png", "csv")}
+    assert written == {*pictures, "ranks.jsonl"}
+    [line] = re.findall(r"```sh\n(.*?)\n```", page, flags=re.DOTALL)
+    make_parser().parse_args(shlex.split(line)[1:])
 
 
 def test_data(tmp_path, monkeypatch, capsys):

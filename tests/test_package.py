@@ -27,9 +27,11 @@ OPTIONAL = {
     "pyarrow",
     "rich",
     "sklearn",
+    "starlette",
     "tensorflow",
     "tensorflow_datasets",
     "torch",
+    "uvicorn",
     "yaml",
 }
 MODULES = sorted(
@@ -176,7 +178,7 @@ def test_every_public_name_is_documented_with_an_example(package):
     without_example |= {"Comparison", "ComparedModel", "Data", "EvaluationCallback", "Named"}
     without_example |= {"NonFiniteLossError", "RunError", "RunInterruptedError", "RunResult"}
     without_example |= {"load_data", "load_model", "predict_file", "register_protocol"}
-    without_example |= {"RunAnalysis", "register_run_analysis"}
+    without_example |= {"RunAnalysis", "register_run_analysis", "Report", "report_runs"}
     for name in module.__all__:
         documentation = getattr(module, name).__doc__ or ""
         assert documentation, name

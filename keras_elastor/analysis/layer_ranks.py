@@ -113,7 +113,7 @@ def measure_stages(
         outputs = stages.predict_on_batch(features)
         # Keras gives the outputs back in the order of the alphabet.
         for stage in stages.output:
-            for view, matrices in _matrices(outputs[stage], views, is_whole=size == window):
+            for view, matrices in matrices_of(outputs[stage], views, is_whole=size == window):
                 try:
                     ranks = effective_ranks(matrices, tuple(kinds))
                 except ValueError as error:
@@ -145,7 +145,7 @@ def measure_stages(
     return pandas.DataFrame(lines)
 
 
-def _matrices(values: Array, views: Sequence[str], is_whole: bool) -> Iterator[tuple[str, Array]]:
+def matrices_of(values: Array, views: Sequence[str], is_whole: bool) -> Iterator[tuple[str, Array]]:
     """The matrices of each view that a stage has."""
     if "tokens" in views and values.ndim == 3:
         yield "tokens", values

@@ -51,6 +51,15 @@ def table_ranks(model: keras.Model) -> Any:
     return pandas.DataFrame(measured)
 
 
+def has_tables(model: keras.Model) -> bool:
+    """Whether a model has a table that `table_ranks` measures."""
+    return any(
+        layer.table is not None and layer.embedding_dim > 1
+        for layer in model.layers
+        if isinstance(layer, FeatureEncoder)
+    )
+
+
 def _fields(encoder: FeatureEncoder) -> list[dict[str, Any]]:
     if encoder.table is None or encoder.embedding_dim == 1:
         return []

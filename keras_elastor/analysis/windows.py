@@ -22,8 +22,8 @@ def iterate_windows(
     """
     held: dict[str, Array] = {}
     left = max_rows
-    for batch in _batches(dataset):
-        features = {name: _to_numpy(values) for name, values in _features(batch, schema).items()}
+    for batch in batches_of(dataset):
+        features = {name: to_numpy(values) for name, values in _features(batch, schema).items()}
         size = _size(features)
         if left is not None and size >= left:
             features = {name: values[:left] for name, values in features.items()}
@@ -42,7 +42,8 @@ def iterate_windows(
         yield held
 
 
-def _batches(dataset: Any) -> Iterable[Any]:
+def batches_of(dataset: Any) -> Iterable[Any]:
+    """The batches of a dataset; the arrays of all rows are one."""
     is_tuple = isinstance(dataset, tuple | list) and dataset and isinstance(dataset[0], Mapping)
     if is_tuple or isinstance(dataset, Mapping):
         return [dataset]
@@ -82,7 +83,8 @@ def _size(features: Mapping[str, Array]) -> int:
     return size
 
 
-def _to_numpy(values: Any) -> Array:
+def to_numpy(values: Any) -> Array:
+    """A tensor of any backend, or a list, as an array."""
     if keras.ops.is_tensor(values):
         values = keras.ops.convert_to_numpy(values)
     return np.asarray(values)

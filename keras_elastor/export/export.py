@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_elastor.data.preprocessor import Preprocessor
+from keras_elastor.data.reading.raw_rows import to_polars
 from keras_elastor.export.artefact import ARTEFACT, Artefact
 from keras_elastor.export.dry_ops import DryOps
 from keras_elastor.export.feeds import make_feeds
@@ -101,11 +102,15 @@ def export(
     if format == "onnx":
         import_optional("onnxruntime", extra="export")
     preprocessor = predictor.preprocessor
-    artefact = Artefact.of(preprocessor, format, {})
+    artefact = Artefact.of(preprocessor, format, predictor.card)
     inputs = {entry.name: entry for entry in artefact.inputs}
     require_expressible(preprocessor, artefact, _OPS[format])
     columns = sample_rows(preprocessor, inputs, rows, seed)
-    expected = predictor.predict(columns) if next(iter(columns.values())) else {}
+    expected = {}
+    if next(iter(columns.values())):
+        # Not `predict`, which warns of rows that are unlike those of training: these shall be.
+        features, _ = preprocessor.encode(to_polars(columns))
+        expected = predictor.predict_features(features)
     # A number that is too large for the network itself is no question either.
     is_finite = [np.isfinite(values) for values in expected.values()]
     kept = np.flatnonzero(np.all(is_finite, axis=0)) if is_finite else np.empty(0, int)

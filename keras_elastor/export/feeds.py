@@ -107,6 +107,9 @@ def _text(value: Any, entry: RawInput) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        # What C's text ends at, and halves of letters, would be other texts in the model.
+        if "\0" in value or not _is_unicode(value):
+            raise _WrongValueError("text of Unicode, without the character 0")
         return value
     if isinstance(value, bool | int):
         return str(value)
@@ -123,6 +126,14 @@ def _text(value: Any, entry: RawInput) -> str:
     if isinstance(value, datetime.date):
         return value.isoformat()
     raise _WrongValueError("text")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _integer(value: Any, entry: RawInput) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 from keras import ops
 
+from keras_elastor.keras_compat.fused_adam import fused_adam
 from keras_elastor.optimizers.row_optimizer import RowOptimizer
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, Tensor
@@ -69,6 +71,19 @@ class LazyAdam(RowOptimizer):
     ) -> tuple[Tensor, ...]:
         """Move rows."""
         mean, mean_square = kept
+        if keras.backend.backend() == "torch":
+            fused_adam(
+                [weights],
+                [gradients],
+                [mean],
+                [mean_square],
+                learning_rate=learning_rate,
+                step=self.iterations + 1,
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                epsilon=self.epsilon,
+            )
+            return weights, mean, mean_square
         mean = mean + (gradients - mean) * (1 - self.beta_1)
         mean_square = mean_square + (ops.square(gradients) - mean_square) * (1 - self.beta_2)
         step = ops.cast(self.iterations + 1, learning_rate.dtype)

@@ -142,6 +142,12 @@ class RunConfig:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
+    def with_data_dir(self, data_dir: str) -> Self:
+        """The same run on a dataset whose files lie elsewhere."""
+        arguments = {**self.dataset.arguments, "data_dir": data_dir}
+        dataset = dataclasses.replace(self.dataset, arguments=arguments)
+        return dataclasses.replace(self, dataset=dataset)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the version of the format."""
         values = {**dataclasses.asdict(self), "protocol": self.protocol.get_config()}

@@ -191,6 +191,7 @@ def test_a_layer_that_cannot_be_exported_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("format", ["onnx", "saved_model"])
 def test_every_model_from_weights_of_this_backend(tmp_path, format):
     """All in one process of the format's backend, as each takes many seconds to start."""

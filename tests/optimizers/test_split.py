@@ -10,6 +10,7 @@ from keras_elastor.keras_compat.sparse_rows import Rows, mark_table
 from keras_elastor.optimizers.row_penalty import add_penalty
 from tests.assertions import raises_value_error
 from tests.backends import numpy
+from tests.runs.runs import assert_same, make_config, power_cut
 
 SCHEMA = ke.FeatureSchema(
     [
@@ -20,6 +21,8 @@ SCHEMA = ke.FeatureSchema(
     ]
 )
 BATCH = 32
+# Compiled fastest there; on other backends it is a slow test.
+FAST_ON_PYTORCH = pytest.mark.slow if keras.backend.backend() != "torch" else lambda test: test
 
 
 def make_rows(items, users=range(5), batches=4):
@@ -222,8 +225,31 @@ def test_the_dense_part_may_have_moving_averages():
             np.testing.assert_array_equal(numpy(weight), averages[name])
 
 
-def test_a_run_is_made_by_names_and_resumes(tmp_path):
-    """The state of a checkpoint is that of the whole optimizer."""
+@FAST_ON_PYTORCH
+def test_a_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
+    protocol = {
+        "name": "keras",
+        "optimizer": {
+            "name": "split",
+            "tables": {"name": "lazy_adam", "learning_rate": 0.1},
+            "dense": {"name": "adam", "learning_rate": 0.05},
+        },
+        "learning_rate_factor": 0.5,
+        "min_delta": 1.0,
+        "patience": 9,
+    }
+    undisturbed = ke.runs.run(make_config(tmp_path / "undisturbed", protocol=protocol))
+    config = make_config(tmp_path / "disturbed", protocol=protocol)
+    with power_cut(monkeypatch, 18):
+        ke.runs.run(config)
+    result = ke.runs.run(config)
+    assert "from step 16\n" in (result.folder / "log.txt").read_text()
+    files = [run.folder / "metrics.jsonl" for run in (result, undisturbed)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert_same(result, undisturbed)
+
+
+def test_a_run_names_both_parts():
     protocol = ke.training.KerasProtocol(
         {
             "name": "split",
@@ -252,6 +278,75 @@ def test_a_run_is_made_by_names_and_resumes(tmp_path):
             {"name": "split", "tables": {"name": "lazy_sgd", "learning_rate": scheduled}},
             learning_rate_factor=0.5,
         )
+
+
+def _values_of_table_size_jax(model, rows, shape):
+    """What a step makes that is as large as a table, apart from the tables that it hands on."""
+    import jax
+
+    groups = (model.trainable_variables, model.non_trainable_variables)
+    groups += (model.optimizer.variables, model.metrics_variables)
+    state = tuple([variable.value for variable in group] for group in groups)
+    program = jax.make_jaxpr(model.train_step)(state, rows)
+    inner = [program.jaxpr]
+    found = []
+    while inner:
+        for equation in inner.pop().eqns:
+            # A jitted part has a closed jaxpr, which holds one.
+            parts = [getattr(part, "jaxpr", part) for part in equation.params.values()]
+            inner += [part for part in parts if hasattr(part, "eqns")]
+            if any(getattr(value.aval, "shape", ()) == shape for value in equation.outvars):
+                found.append(equation.primitive.name)
+    return [name for name in found if name not in ("scatter", "jit", "pjit")]
+
+
+def _values_of_table_size_tensorflow(model, rows, shape):
+    import tensorflow as tf
+
+    graph = (
+        tf.function(model.train_step)
+        .get_concrete_function(keras.tree.map_structure(tf.convert_to_tensor, rows))
+        .graph
+    )
+    return [
+        operation.name
+        for operation in graph.get_operations()
+        if any(output.shape == shape for output in operation.outputs)
+    ]
+
+
+def _values_of_table_size_torch(model, rows, shape):
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    found = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            output = function(*args, **(kwargs or {}))
+            is_table = getattr(output, "shape", ()) == shape and not output.is_sparse
+            if is_table and not any(output.data_ptr() == table for table in pointers):
+                found.append(str(function))
+            return output
+
+    variables = (*model.variables, *model.optimizer.variables)
+    pointers = {variable.value.data_ptr() for variable in variables}
+    with Watch():
+        model.train_step(keras.tree.map_structure(keras.ops.convert_to_tensor, rows))
+    return found
+
+
+def test_nothing_of_a_tables_size_is_made():
+    model = make_model(ke.optimizers.Split(global_clipnorm=1.0), L2)
+    model.optimizer.build(model.trainable_variables)
+    shape = next(iter(tables(model).values())).shape
+    assert shape == (12, 3)
+    # Fewer rows than the table has.
+    rows = make_rows(items=[2, 4], users=[1], batches=1)
+    backend = keras.backend.backend()
+    assert globals()[f"_values_of_table_size_{backend}"](model, rows, shape) == []
+    model.compile(ke.optimizers.PyTorchAdam(global_clipnorm=1.0))
+    model.optimizer.build(model.trainable_variables)
+    assert len(globals()[f"_values_of_table_size_{backend}"](model, rows, shape)) >= 2
 
 
 def test_a_plain_model_of_keras_is_refused():

@@ -109,9 +109,10 @@ class EmbeddingTable(keras.layers.Layer):
 
     def _initialize(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         values = clone_initializer(self.embeddings_initializer)(shape, dtype=dtype)
-        is_padding = np.zeros((shape[0], 1), "bool")
-        is_padding[[rows.start for rows in self.rows.values()]] = True
-        return ops.where(is_padding, ops.zeros_like(values), values)
+        # Not `where`, which would make two more tensors of the table's size.
+        padding = np.array([[rows.start] for rows in self.rows.values()], "int32")
+        zeros = ops.zeros((len(padding), shape[1]), dtype=values.dtype)
+        return ops.scatter_update(values, padding, zeros)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Look up the rows."""

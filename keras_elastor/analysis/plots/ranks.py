@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_elastor.utils.files import atomic_path, make_folder
+from keras_elastor.analysis.plots.style import (
+    COLORS,
+    GREY,
+    MATRICES,
+    WIDTH,
+    depth_styles,
+    finish,
+    label_stages,
+    legend_below,
+    new_figure,
+    open_axis,
+    shortened,
+    styles_of,
+)
+from keras_elastor.analysis.shifts import choose, shift_of
 from keras_elastor.utils.optional import import_optional
 
-# Okabe and Ito's colours, told apart by every kind of colour vision; markers for print.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_EXPANDS, _CONTRACTS, _NEITHER = "#0072B2", "#D55E00", "#767676"
-_MATRICES = {
-    "tokens": "tokens of a row",
-    "batch": "rows of a window",
-    "token_batch": "one token over a window",
-}
+_SHIFTS = {"expands": COLORS[0], "contracts": COLORS[1], "inside the error": GREY}
 
 
 def plot_rank_trajectories(
@@ -28,11 +32,12 @@ def plot_rank_trajectories(
     kind: str = "stable",
     view: str = "tokens",
     path: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Any:
     """The mean effective rank of each stage, for one or several models.
 
     Models of the same stages, and shallower ones, share a panel. Bars are two standard errors to
-    each side.
+    each side; dots without bars have no known error.
 
     Args:
         ranks: For each name of a model, what `layer_ranks` gave for it.
@@ -40,6 +45,8 @@ def plot_rank_trajectories(
         view: One of the views measured. Default: "tokens".
         path: Where to write the picture, as `.svg` and `.png`, and its numbers, as `.csv`; its own
             suffix is replaced. Default: None, nowhere.
+        names: Names of all models that have a colour, where other pictures show more than these.
+            Default: the names given.
 
     Returns:
         A matplotlib Figure.
@@ -55,11 +62,11 @@ def plot_rank_trajectories(
     >>> ranks = ke.analysis.layer_ranks(ke.models.RankMixer(schema), rows, window=20)
     >>> figure = ke.analysis.plot_rank_trajectories({"RankMixer": ranks})
     >>> figure.axes[0].get_ylabel()
-    'stable rank (tokens of a row)'
+    'stable rank'
 
     Reference: RankElastor, figures 2 and 6.
     """
-    chosen = {name: _choose(frame, kind, view, f"'{name}'") for name, frame in ranks.items()}
+    chosen = {name: choose(frame, kind, view, f"'{name}'") for name, frame in ranks.items()}
     if not chosen:
         raise ValueError("Expected the ranks of at least one model. Received: none")
     panels: dict[tuple[str, ...], list[str]] = {}
@@ -67,29 +74,33 @@ def plot_rank_trajectories(
         stages = tuple(chosen[name].stage)
         panel = next((longer for longer in panels if longer[: len(stages)] == stages), stages)
         panels.setdefault(panel, []).append(name)
-    width = sum(max(3.2, 0.75 * len(stages)) for stages in panels)
-    figure = _figure(width + 0.8)
-    ratios = [max(4, len(stages)) for stages in panels]
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=ratios)[0]
-    style = dict(zip(chosen, _styles(), strict=False))
-    for axis, (stages, names) in zip(axes, panels.items(), strict=True):
-        for name in names:
+    longest = max(map(len, panels))
+    figure = new_figure(0.5 + 3.2 * len(panels), max(WIDTH, 0.5 * longest + 1))
+    axes = figure.subplots(len(panels), 1, sharey=True, squeeze=False)[:, 0]
+    styles = styles_of(names or list(chosen))
+    for axis, (stages, of_panel) in zip(axes, panels.items(), strict=True):
+        for name in of_panel:
             lines = chosen[name]
             axis.errorbar(
                 range(len(lines)),
                 lines["mean"],
                 yerr=2 * lines.standard_error.fillna(0),
-                label=name,
+                label=shortened(name),
                 capsize=3,
-                **style[name],
+                markersize=5,
+                **styles[name],
             )
-        _label_stages(axis, stages)
-        axis.legend(frameon=False)
-    axes[0].set_ylabel(f"{kind} rank ({_MATRICES.get(view, view)})")
+        label_stages(axis, stages)
+        axis.legend(frameon=False, fontsize="small")
+        axis.set_ylabel(f"{kind} rank")
     axes[0].set_ylim(bottom=0)
-    figure.suptitle(f"Mean {kind} rank through the layers (bars: 2 standard errors)")
+    figure.suptitle(
+        f"Mean {kind} rank through the layers\n"
+        f"({MATRICES.get(view, view)}; bars: 2 standard errors)",
+        fontsize=10,
+    )
     data = import_optional("pandas", "analysis").concat(chosen, names=["model"]).reset_index(0)
-    return _finish(figure, path, data)
+    return finish(figure, path, data)
 
 
 def plot_rank_shift(
@@ -128,8 +139,8 @@ def plot_rank_shift(
 
     Reference: RankElastor, figures 1 and 5.
     """
-    lines = _choose(ranks, kind, view, "the model")
-    figure = _figure(max(4.5, 0.95 * len(lines) + 1))
+    lines = choose(ranks, kind, view, "the model")
+    figure = new_figure(4, max(WIDTH, 0.5 * len(lines) + 1))
     axis = figure.subplots()
     positions = range(len(lines))
     axis.bar(
@@ -139,76 +150,80 @@ def plot_rank_shift(
         lines.q50, [p - 0.2 for p in positions], [p + 0.2 for p in positions], color="#555555"
     )
     changes = [shift_of(*pair) for pair in itertools.pairwise(lines.to_dict("records"))]
-    colors = {"expands": _EXPANDS, "contracts": _CONTRACTS, "inside the error": _NEITHER}
     means = lines["mean"].tolist()
     for index, change in enumerate(changes):
         axis.annotate(
             "",
             xy=(index + 1, means[index + 1]),
             xytext=(index, means[index]),
-            arrowprops={"arrowstyle": "-|>", "color": colors[change], "lw": 2},
+            arrowprops={"arrowstyle": "-|>", "color": _SHIFTS[change], "lw": 2},
         )
-    for change, color in colors.items():
+    for change, color in _SHIFTS.items():
         axis.plot([], [], color=color, lw=2, label=f"{change} ({changes.count(change)})")
     axis.scatter(positions, means, color="black", s=14, zorder=3, label="mean")
     # Room above the data, so that the legend hides nothing.
     axis.set_ylim(0, 1.35 * max(*lines.q90, *means, 0.1))
     axis.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
-    _label_stages(axis, lines.stage)
-    axis.set_ylabel(f"{kind} rank ({_MATRICES.get(view, view)})")
+    label_stages(axis, lines.stage)
+    axis.set_ylabel(f"{kind} rank ({MATRICES.get(view, view)})")
     axis.set_title("What each layer does to the rank\n(bars: 10th to 90th percentile)", fontsize=10)
-    return _finish(figure, path, lines)
+    return finish(figure, path, lines)
 
 
-def shift_of(before: Any, after: Any) -> str:
-    """What happened between two lines of `layer_ranks`: "expands", "contracts" or neither."""
-    difference = after["mean"] - before["mean"]
-    # An unknown error is no proof of a change.
-    error = math.hypot(before["standard_error"], after["standard_error"])
-    if not abs(difference) > 2 * error:
-        return "inside the error"
-    return "expands" if difference > 0 else "contracts"
+def plot_rank_over_time(
+    ranks: Any,
+    kind: str = "stable",
+    view: str = "tokens",
+    path: str | os.PathLike[str] | None = None,
+) -> Any:
+    """The mean effective rank of each stage while a model trains.
 
+    Deeper stages have lighter lines; bands are two standard errors to each side.
 
-def _choose(frame: Any, kind: str, view: str, name: str) -> Any:
-    lines = frame[(frame.kind == kind) & (frame["view"] == view)].reset_index(drop=True)
-    if lines.empty:
-        measured = sorted({*zip(frame.kind, frame["view"], strict=True)})
-        raise ValueError(
-            f"Expected ranks of {name} of the kind '{kind}' in the view '{view}'. "
-            f"Received: only {measured}"
+    Args:
+        ranks: `RankCallback.frame()`, or the lines of a run's `ranks.jsonl` as a pandas frame.
+        kind: One of the kinds measured. Default: "stable".
+        view: One of the views measured. Default: "tokens".
+        path: As for `plot_rank_trajectories`.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ValueError: If there is no line of this kind and view.
+        ImportError: If matplotlib is not installed.
+
+    Example:
+
+    >>> schema = ke.FeatureSchema([ke.Categorical("user", 100), ke.Categorical("item", 50)])
+    >>> rows = {"user": np.arange(1, 41), "item": np.arange(1, 41)}
+    >>> model = ke.models.RankMixer(schema, num_blocks=1)
+    >>> model.compile()
+    >>> callback = ke.analysis.RankCallback(rows, views=["tokens"])
+    >>> history = model.fit(rows, np.arange(40) % 2, callbacks=[callback], verbose=0)
+    >>> figure = ke.analysis.plot_rank_over_time(callback.frame())
+    >>> [line.get_label() for line in figure.axes[0].lines]
+    ['encoder', 'tokenizer', 'mixing_0', 'ffn_0']
+    """
+    lines = choose(ranks, kind, view, "the training")
+    figure = new_figure(4)
+    axis = figure.subplots()
+    for stage, style in depth_styles(list(dict.fromkeys(lines.stage))).items():
+        of_stage = lines[lines.stage == stage]
+        error = 2 * of_stage.standard_error.astype(float).fillna(0)
+        axis.plot(of_stage.step, of_stage["mean"], label=shortened(stage), markersize=4, **style)
+        axis.fill_between(
+            of_stage.step,
+            of_stage["mean"] - error,
+            of_stage["mean"] + error,
+            color=style["color"],
+            alpha=0.2,
+            linewidth=0,
         )
-    return lines
-
-
-def _styles() -> list[dict[str, Any]]:
-    return [
-        {"color": color, "marker": marker, "linestyle": line}
-        for line in ("-", "--", ":")
-        for color, marker in zip(_COLORS, _MARKERS, strict=True)
-    ]
-
-
-def _figure(width: float) -> Any:
-    # Not pyplot's, which would hold every figure until it is closed.
-    figure = import_optional("matplotlib.figure", "analysis")
-    return figure.Figure(figsize=(width, 4), layout="constrained")
-
-
-def _label_stages(axis: Any, stages: Any) -> None:
-    axis.set_xticks(range(len(stages)), stages, rotation=45, ha="right", rotation_mode="anchor")
-    axis.grid(axis="y", alpha=0.3)
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def _finish(figure: Any, path: str | os.PathLike[str] | None, data: Any) -> Any:
-    """Write picture and numbers where a path is given."""
-    if path is not None:
-        path = Path(path)
-        make_folder(path.parent)
-        for suffix in (".svg", ".png"):
-            with atomic_path(path.with_suffix(suffix)) as temporary:
-                figure.savefig(temporary, dpi=150)
-        with atomic_path(path.with_suffix(".csv")) as temporary:
-            data.to_csv(temporary, index=False)
-    return figure
+    axis.set_ylim(bottom=0)
+    open_axis(axis)
+    axis.set_xlabel("training steps")
+    axis.set_ylabel(f"{kind} rank ({MATRICES.get(view, view)})")
+    axis.set_title(f"Mean {kind} rank while the model trains", fontsize=10)
+    legend_below(axis, columns=3)
+    return finish(figure, path, lines)

@@ -1,0 +1,1 @@
+"""Pictures of what this room measures; each gives back a Figure."""

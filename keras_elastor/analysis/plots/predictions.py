@@ -1,0 +1,163 @@
+"""Pictures of a training's metrics and of what its predictions are worth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from keras_elastor.analysis.plots.style import (
+    GREY,
+    finish,
+    label_stages,
+    new_figure,
+    open_axis,
+    shortened,
+    styles_of,
+)
+from keras_elastor.utils.optional import import_optional
+
+
+def plot_learning_curves(
+    evaluations: Mapping[str, Any],
+    metrics: list[str],
+    path: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+) -> Any:
+    """Metrics of the validation rows while models train, a panel for each metric.
+
+    Args:
+        evaluations: For each name of a model, its evaluations as a pandas frame with `step`, `gain`
+            and the metrics, as a run's `metrics.jsonl` has them.
+        metrics: Which.
+        path: Where to write picture and numbers. Default: None, nowhere.
+        names: As for `plot_rank_trajectories`.
+    """
+    figure = new_figure(0.6 + 2.4 * len(metrics))
+    axes = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
+    styles = styles_of(names or list(evaluations))
+    for name, frame in evaluations.items():
+        style = styles[name]
+        for axis, metric in zip(axes, metrics, strict=True):
+            if metric not in frame:
+                continue
+            axis.plot(frame.step, frame[metric], label=shortened(name), markersize=4, **style)
+            best = frame[frame.gain.astype(bool)].tail(1)
+            axis.plot(
+                best.step,
+                best[metric],
+                marker="o",
+                markersize=11,
+                markerfacecolor="none",
+                color=style["color"],
+                linestyle="none",
+            )
+    for axis, metric in zip(axes, metrics, strict=True):
+        axis.set_ylabel(f"validation {metric}")
+        open_axis(axis)
+    axes[-1].set_xlabel("training steps (circle: the best weights)")
+    axes[0].set_title("Learning curves", fontsize=10)
+    _legend(figure)
+    return finish(figure, path, _together(evaluations))
+
+
+def plot_calibration(
+    curves: Mapping[str, Any],
+    path: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+) -> Any:
+    """Observed click rates against predicted ones; on the dashed line they are equal.
+
+    Args:
+        curves: For each name of a model, its `calibration_curve`.
+        path: Where to write picture and numbers. Default: None, nowhere.
+        names: As for `plot_rank_trajectories`.
+    """
+    figure = new_figure(4.6)
+    axis = figure.subplots()
+    for name, frame, style in _lines(curves, names):
+        axis.errorbar(
+            frame.predicted,
+            frame.observed,
+            yerr=2 * frame.standard_error,
+            label=shortened(name),
+            markersize=4,
+            capsize=2,
+            linewidth=1,
+            **style,
+        )
+    top = 1.05 * max(frame[["predicted", "observed"]].max(axis=None) for frame in curves.values())
+    axis.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1)
+    axis.set_xlim(0, top)
+    axis.set_ylim(0, top)
+    open_axis(axis, grid="both")
+    axis.set_xlabel("mean predicted probability of a bin")
+    axis.set_ylabel("observed rate")
+    axis.set_title("Calibration (bars: 2 standard errors; dashed: right)", fontsize=10)
+    _legend(figure)
+    return finish(figure, path, _together(curves))
+
+
+def plot_group_auc(
+    groups: Mapping[str, Any],
+    path: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+) -> Any:
+    """GAUC by the number of rows of a group.
+
+    Args:
+        groups: For each name of a model, what `auc_by_group_size` gave for it.
+        path: Where to write picture and numbers. Default: None, nowhere.
+        names: As for `plot_rank_trajectories`.
+    """
+    figure = new_figure(3.8)
+    axis = figure.subplots()
+    smallest = sorted({size for frame in groups.values() for size in frame.smallest})
+    for name, frame, style in _lines(groups, names):
+        places = [smallest.index(size) for size in frame.smallest]
+        axis.plot(places, frame.gauc, label=shortened(name), markersize=5, **style)
+    axis.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
+    label_stages(axis, [f"from {size}" for size in smallest])
+    axis.set_xlabel("rows of a group")
+    axis.set_ylabel("gAUC (dashed: chance)")
+    axis.set_title("gAUC by the size of the group", fontsize=10)
+    _legend(figure)
+    return finish(figure, path, _together(groups))
+
+
+def _lines(
+    frames: Mapping[str, Any], names: Sequence[str] | None
+) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Name, frame and style of each line: one for each model, or for each of its labels."""
+    pairs = {
+        (model, label): of_label
+        for model, frame in frames.items()
+        for label, of_label in frame.groupby("label", sort=False)
+    }
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    if len(labels) == 1:
+        styles = styles_of(names or list(frames))
+        for (model, _), frame in pairs.items():
+            yield model, frame, styles[model]
+        return
+    styles = styles_of([f"{model}, {label}" for model in names or frames for label in labels])
+    for (model, label), frame in pairs.items():
+        yield f"{model}, {label}", frame, styles[f"{model}, {label}"]
+
+
+def _legend(figure: Any) -> None:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        frameon=False,
+        fontsize="small",
+        ncols=min(2, len(labels)),
+        loc="outside lower center",
+    )
+
+
+def _together(frames: Mapping[str, Any]) -> Any:
+    """The frames of all models as one, with the column `model`."""
+    pandas = import_optional("pandas", "analysis")
+    return pandas.concat(frames, names=["model"]).reset_index(0)
