@@ -59,6 +59,7 @@ def test_what_does_not_fit_is_named():
         ke.layers.TaskTowers(3, task_tokens=True).build((None, 2, 4))
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("name", ["RankMixer", "RankElastor"])
 def test_a_head_of_any_token_model(name):
     features = [ke.Categorical("user", 9), ke.Categorical("item", 9)]

@@ -131,6 +131,7 @@ def test_without_the_per_token_networks_a_block_is_the_mixing(whole):
     np.testing.assert_allclose(stages["ffn_0"], expected, atol=1e-4)
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("without_drawing")
 def test_parameters_are_those_of_the_formula():
     model = ke.models.RankUp(
@@ -169,6 +170,7 @@ PARTS = {
 }
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_can_be_left_out(part):
     overrides, tokens = PARTS[part]
@@ -180,6 +182,7 @@ def test_each_part_can_be_left_out(part):
     assert len(encoders) == (1 if part in ("embedding sets", "global token") else 2)
 
 
+@pytest.mark.backend_free
 def test_a_family_may_read_several_sets():
     sets = {"sparse": (0, 2), "global": 1, "dense": 2}
     model = ke.models.RankUp(SCHEMA, **WHOLE, embedding_sets=sets)
@@ -203,6 +206,7 @@ def test_tasks_read_their_own_tower_and_mix_before():
     assert (call(model, features)[:, 1] != before[:, 1]).all()
 
 
+@pytest.mark.backend_free
 def test_columns_in_another_order_with_the_permutation_that_undoes_it():
     order = [2, 4, 0, 1, 3]
     features = [ke.Categorical(f"field_{index}", 4 + index) for index in range(5)]
@@ -223,6 +227,7 @@ def test_columns_in_another_order_with_the_permutation_that_undoes_it():
     np.testing.assert_allclose(call(second, batch), call(first, batch), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.backend_free
 def test_histories_are_joined_where_they_are():
     names = ("item", "category")
     features = [ke.Categorical(name, 7) for name in names]
@@ -237,6 +242,7 @@ def test_histories_are_joined_where_they_are():
     assert model.get_layer("encoder_1").joint_histories == ()
 
 
+@pytest.mark.backend_free
 def test_other_layers_can_be_plugged_in():
     block = ke.layers.MixerBlock(
         ke.layers.Residual(ke.layers.FullMixing()), ke.layers.Residual(ke.layers.PerTokenFFN([4]))
@@ -258,6 +264,7 @@ def test_other_layers_can_be_plugged_in():
     assert model.get_layer("tokenizer").seed == 4
 
 
+@pytest.mark.backend_free
 def test_what_does_not_fit_is_named():
     counts = "1 global + 2 sparse + 1 dense + 1 cross + 1 sequence + 2 task = 8"
     with raises_value_error(counts, "16", "token_dim=12"):

@@ -118,6 +118,7 @@ def test_without_its_fields_a_sliding_block_is_one_that_does_not_see_them():
     np.testing.assert_allclose(masked[:, 3:], stages["block_1"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.backend_free
 def test_candidates_histories_and_heads_can_be_chosen():
     joint = make(
         joint_candidate=True,
@@ -135,6 +136,7 @@ def test_candidates_histories_and_heads_can_be_chosen():
     assert call(model, features).shape == (4, 1)
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("without_drawing")
 def test_parameters_are_those_of_the_formula():
     block = ke.layers.UnifiedInteraction(2, expansion=2)
@@ -146,6 +148,7 @@ def test_parameters_are_those_of_the_formula():
     assert model.count_embedding_params() == 3 * (9 + 12 + 5 + 1)
 
 
+@pytest.mark.backend_free
 def test_windows_are_no_longer_than_what_they_see():
     assert [make(windows=None).get_layer(f"block_{i}").window for i in range(4)] == [
         None,
@@ -162,6 +165,7 @@ def test_windows_are_no_longer_than_what_they_see():
         make(block=ke.layers.UnifiedInteraction(window=3))
 
 
+@pytest.mark.backend_free
 def test_what_does_not_fit_is_named():
     with raises_value_error("Sequence features", "none", "[]"):
         ke.models.TokenFormer(ke.FeatureSchema([ke.Categorical("item", 3)]), candidate=["item"])

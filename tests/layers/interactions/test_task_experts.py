@@ -76,6 +76,7 @@ def test_parameters_are_those_of_the_formula():
     assert layer.count_params() == experts + 3 * (6 * 3 + 3) + (6 * 5 + 5)
 
 
+@pytest.mark.backend_free
 def test_models_have_the_parameters_of_the_formula():
     schema = ke.FeatureSchema([ke.Categorical(name, 5) for name in "abc"], ("x", "y"))
     options = {"embedding_dim": 2, "expert_units": (7, 4), "tower_units": (3,)}
