@@ -12,7 +12,7 @@ from keras_elastor.utils.plain_values import suggest
 _TOWERS = [[400, 400], [100], [200, 200], [800, 800], [400, 400, 400]]
 _EMBEDDING_DIMS = [8, 16, 32]
 _RATES = {"min": 0.0, "max": 0.5, "step": 0.1}
-# The first value is where a search begins.
+# The first value is the one that all values of other parameters are tried with.
 _BY_ARGUMENT: dict[str, Any] = {
     "embedding_dim": _EMBEDDING_DIMS,
     "num_blocks": [1, 2, 3, 4],

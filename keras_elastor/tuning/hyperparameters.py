@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_elastor.tuning.space import Choices, Parameter, Space, encode
+from keras_elastor.tuning.space import Choices, Parameter, Range, Space, encode
 
 
 def declare(space: Space, hyperparameters: Any) -> dict[str, Any]:
@@ -22,12 +22,9 @@ def declare(space: Space, hyperparameters: Any) -> dict[str, Any]:
 
 def _declare(name: str, parameter: Parameter, hyperparameters: Any) -> Any:
     if isinstance(parameter, Choices):
-        values = parameter.values
-        if len({type(value) for value in values}) == 1 and isinstance(
-            values[0], bool | int | float | str
-        ):
-            return hyperparameters.Choice(name, list(values))
-        by_text = {encode(value): value for value in values}
+        if not is_text(parameter):
+            return hyperparameters.Choice(name, list(parameter.values))
+        by_text = {encode(value): value for value in parameter.values}
         return by_text[hyperparameters.Choice(name, list(by_text))]
     options = {"sampling": parameter.sampling, "step": parameter.step}
     if parameter.is_whole:
@@ -35,3 +32,11 @@ def _declare(name: str, parameter: Parameter, hyperparameters: Any) -> Any:
             options["step"] = 1
         return int(hyperparameters.Int(name, parameter.min, parameter.max, **options))
     return float(hyperparameters.Float(name, parameter.min, parameter.max, **options))
+
+
+def is_text(parameter: Parameter) -> bool:
+    """Whether `declare` writes its values as JSON."""
+    if isinstance(parameter, Range):
+        return False
+    kinds = {type(value) for value in parameter.values}
+    return len(kinds) != 1 or not issubclass(kinds.pop(), bool | int | float | str)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_elastor.runs.build import build_model
-from keras_elastor.runs.config import RunConfig
+from keras_elastor.runs.config import Named, RunConfig
 from keras_elastor.schema import Categorical, FeatureSchema, Sequence
 from keras_elastor.training.protocol import make_protocol
 from keras_elastor.tuning.default_spaces import model_arguments
@@ -26,7 +26,7 @@ def trial_config(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     Args:
         base: What all trials have in common.
         values: By name: arguments of the model, fields of the protocol, `batch_size`, `epochs`, or
-            `tokens`, which is `[num_tokens, token_dim]`.
+            `tokens`, which is `[num_tokens, token_dim]`; `model` replaces the model.
 
     Example:
 
@@ -43,7 +43,8 @@ def trial_config(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     """
     arguments, fields = dict(base.model.arguments), base.protocol.get_config()
     others: dict[str, Any] = {}
-    known = model_arguments(base.model.name)
+    model_name = values.get("model", base.model.name)
+    known = model_arguments(model_name)
     for name, value in values.items():
         if name == "tokens":
             arguments["num_tokens"], arguments["token_dim"] = value
@@ -51,9 +52,9 @@ def trial_config(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
             arguments[name] = value
         elif name in fields:
             fields[name] = value
-        else:
+        elif name != "model":
             others[name] = value
-    model = dataclasses.replace(base.model, arguments=arguments)
+    model = Named(model_name, arguments)
     return dataclasses.replace(base, model=model, protocol=make_protocol(fields), **others)
 
 
@@ -69,10 +70,7 @@ def check_space(space: Space, base: RunConfig, schema: FeatureSchema) -> None:
         schema: A `FeatureSchema`.
     """
     known = model_arguments(base.model.name)
-    names = known | (base.protocol.get_config().keys() - {"name"}) | {"batch_size", "epochs"}
-    if {"num_tokens", "token_dim"} <= known:
-        names.add("tokens")
-    check_keys(space, sorted(names), f"space of {base.model.name}")
+    _check_names(space, base.model.name, base)
     if "tokens" in space:
         _check_tokens(space)
     small = with_small_tables(schema)
@@ -86,6 +84,31 @@ def check_space(space: Space, base: RunConfig, schema: FeatureSchema) -> None:
         for combination in itertools.islice(combinations, _MOST_COMBINATIONS):
             values = dict(zip(shaping, combination, strict=True))
             _try(base, {**first, **values}, small, " and ".join(shaping), values=values)
+
+
+def check_points(
+    points: Iterable[Mapping[str, Any]], base: RunConfig, schema: FeatureSchema
+) -> None:
+    """Raise a ValueError about the first trial that the model or its training cannot take.
+
+    Args:
+        points: Values by name, `model` perhaps among them.
+        base: What all trials have in common.
+        schema: A `FeatureSchema`.
+    """
+    small = with_small_tables(schema)
+    for point in points:
+        model = point.get("model", base.model.name)
+        _check_names([name for name in point if name != "model"], model, base)
+        _try(base, point, small, " and ".join(point), values=point)
+
+
+def _check_names(names: Iterable[str], model: str, base: RunConfig) -> None:
+    known = model_arguments(model)
+    allowed = known | (base.protocol.get_config().keys() - {"name"}) | {"batch_size", "epochs"}
+    if {"num_tokens", "token_dim"} <= known:
+        allowed.add("tokens")
+    check_keys(names, sorted(allowed), f"space of {model}")
 
 
 def _check_tokens(space: Space) -> None:
