@@ -141,8 +141,8 @@ class UnifiedInteraction(keras.layers.Layer):
         return stream * present
 
     def _attend(self, normed: Tensor, positions: Tensor) -> Tensor:
-        batch, (length, dim) = ops.shape(normed)[0], normed.shape[1:]
-        heads = (batch, length, self.num_heads, dim // self.num_heads)
+        length, dim = normed.shape[1:]
+        heads = (-1, length, self.num_heads, dim // self.num_heads)
         query, key, value = (
             ops.reshape(layer(normed), heads) for layer in (self.query, self.key, self.value)
         )
@@ -154,7 +154,7 @@ class UnifiedInteraction(keras.layers.Layer):
             attended = _masked_attention(query, key, value, present, present, 0, length)
         else:
             attended = _windowed_attention(query, key, value, present, self.window)
-        return ops.reshape(attended, (batch, length, dim))
+        return ops.reshape(attended, (-1, length, dim))
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
         """The stream's shape."""

@@ -131,14 +131,14 @@ class PermutationTokenizer(Tokenizer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Gather the groups and map them."""
-        batch, width = ops.shape(inputs)[0], inputs.shape[-1]
+        width = inputs.shape[-1]
         order = [field for group in self.groups for field in group]
         shuffled = ops.take(inputs, order, axis=1)
         tokens, start = [], 0
         runs = _runs([len(group) for group in self.groups])
         for (size, count), projection in zip(runs, self.projections, strict=True):
             part = shuffled[:, start : start + size * count]
-            tokens.append(projection(ops.reshape(part, (batch, count, size * width))))
+            tokens.append(projection(ops.reshape(part, (-1, count, size * width))))
             start += size * count
         outputs = tokens[0] if len(tokens) == 1 else ops.concatenate(tokens, axis=1)
         if self.norm is not None:

@@ -238,8 +238,9 @@ class _StreamPositions(keras.layers.Layer):
         order = ops.where(present > 0, ops.cumsum(present, axis=1), -1)
         before = ops.zeros_like(present[:, :1])
         behind = before + present.shape[1] + 1
-        parts = [ops.repeat(before, self.num_before, axis=1), order]
-        parts.append(ops.repeat(behind, self.num_behind, axis=1))
+        # Not `repeat`: PyTorch's exporter would take the batch to be of one size.
+        parts = [ops.tile(before, (1, self.num_before)), order]
+        parts.append(ops.tile(behind, (1, self.num_behind)))
         return ops.cast(ops.concatenate(parts, axis=1), "int32")
 
     def compute_output_spec(self, present: Tensor) -> Any:
