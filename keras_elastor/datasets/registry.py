@@ -240,6 +240,11 @@ def load(
                 f"Received: split={split!r}, data_dir={data_dir!r}"
             )
         return getattr(rows, split).dataset(batch_size, **arguments)
+    if name == "table":
+        raise ValueError(
+            "table: expected a dataset that has a name. Received: a file of one's own, which "
+            "ke.datasets.from_table splits and encodes"
+        )
     if name != "prepared":
         data_dir = find_prepared(name, data_dir)
     elif data_dir is None:

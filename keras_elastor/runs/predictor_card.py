@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def make_card(model: keras.Model, given: Mapping[str, Any] | None = None) -> dic
             "embedding": model.count_embedding_params(),
         }
     else:
-        parameters = {"all": int(model.count_params())}
+        # Not `count_params`, which refuses a model that was not called yet.
+        parameters = {"all": sum(math.prod(weight.shape) for weight in model.weights)}
     return {
         "model": type(model).__name__,
         "parameters": parameters,

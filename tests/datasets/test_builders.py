@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-OTHERS = ("kuairand_pure", "prepared", "synthetic")
+OTHERS = ("kuairand_pure", "prepared", "table", "synthetic")
 NAMES = [name for name in ke.datasets.list_datasets() if name not in OTHERS]
 
 
