@@ -9,7 +9,7 @@ from keras_elastor.keras_compat import replicas
 from keras_elastor.keras_compat.sparse_rows import Rows, mark_table
 from keras_elastor.optimizers.row_penalty import add_penalty
 from tests.assertions import raises_value_error
-from tests.backends import numpy
+from tests.backends import numpy, slow_but_on_pytorch
 from tests.runs.runs import assert_same, make_config, power_cut
 
 SCHEMA = ke.FeatureSchema(
@@ -21,8 +21,6 @@ SCHEMA = ke.FeatureSchema(
     ]
 )
 BATCH = 32
-# Compiled fastest there; on other backends it is a slow test.
-FAST_ON_PYTORCH = pytest.mark.slow if keras.backend.backend() != "torch" else lambda test: test
 
 
 def make_rows(items, users=range(5), batches=4):
@@ -225,7 +223,7 @@ def test_the_dense_part_may_have_moving_averages():
             np.testing.assert_array_equal(numpy(weight), averages[name])
 
 
-@FAST_ON_PYTORCH
+@slow_but_on_pytorch
 def test_a_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     protocol = {
         "name": "keras",

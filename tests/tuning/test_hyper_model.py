@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from tests.backends import slow_but_on_pytorch
 
 keras_tuner = pytest.importorskip("keras_tuner")
 # KerasTuner loads the optimizer of a model that was not trained yet.
@@ -34,6 +35,7 @@ def search(tuner, data, **arguments):
     return tuner.oracle.get_best_trials(1)[0]
 
 
+@slow_but_on_pytorch
 def test_the_objective_is_the_exact_auc_of_the_best_weights(data, tmp_path):
     hyper_model = ke.tuning.RankingHyperModel("dnn", data[0], SPACE)
     tuner = make_tuner(keras_tuner.RandomSearch, hyper_model, tmp_path, max_trials=2)
@@ -50,6 +52,7 @@ def test_the_objective_is_the_exact_auc_of_the_best_weights(data, tmp_path):
     assert ke.runs.RunConfig.from_dict({**config.to_dict(), "dataset": {"name": "synthetic"}})
 
 
+@slow_but_on_pytorch
 def test_executions_of_a_trial_differ_and_repeat(data, tmp_path):
     scores = []
     for folder in ("first", "second"):
@@ -77,6 +80,7 @@ def test_executions_of_a_trial_differ_and_repeat(data, tmp_path):
     assert scores[0] == pytest.approx(scores[1], abs=0.05)
 
 
+@slow_but_on_pytorch
 def test_batches_become_those_of_the_trial(data, tmp_path):
     """Of a Split, of batches of tf.data and of arrays."""
     schema, train, valid = data

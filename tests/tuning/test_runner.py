@@ -51,6 +51,7 @@ def make_state(search, outcomes=()):
     return state
 
 
+@pytest.mark.backend_free
 def test_proposals_follow_from_the_seed_and_differ():
     space = read_space({**SPACE, "dropout": {"min": 0.0, "max": 0.3, "step": 0.1}})
     earlier = []
@@ -79,6 +80,7 @@ def test_bayesian_proposals_look_where_it_is_good():
     assert earlier[0]["layers"] in ([1], [2, 2])
 
 
+@pytest.mark.backend_free
 def test_the_best_trial_is_chosen_by_validation_and_size(tmp_path):
     state = make_state(make_search(tmp_path), [(0, 0.6), (1, None), (2, 0.7)])
     state.max_dense = [10]
@@ -95,6 +97,7 @@ def test_the_best_trial_is_chosen_by_validation_and_size(tmp_path):
     assert "ValueError: no" in (state.search.path / "table.md").read_text()
 
 
+@pytest.mark.backend_free
 def test_another_search_in_the_folder_is_refused(tmp_path):
     make_search(tmp_path, name="same").write_identity()
     make_search(tmp_path, name="same", trials=9, workers=2).write_identity()
@@ -128,6 +131,7 @@ def test_a_plan_has_the_sizes_of_presets_and_models():
     assert second.flops == 2 * (4 * 2 * 4 + 4)
 
 
+@pytest.mark.backend_free
 def test_a_worker_that_dies_is_named(tmp_path):
     job = Job(tmp_path / "job", 0, 0, {})
     workers = Workers(1)

@@ -5,6 +5,7 @@ import pytest
 import keras_elastor as ke
 from keras_elastor.tuning.space import read_space
 from keras_elastor.tuning.trial import check_space, trial_config
+from tests.backends import slow_but_on_pytorch
 
 SCHEMA = ke.FeatureSchema(
     [
@@ -26,6 +27,7 @@ def check(model, space, **arguments):
     check_space(read_space(space), make_base(model, **arguments), SCHEMA)
 
 
+@slow_but_on_pytorch
 @pytest.mark.parametrize("model", ke.models.list_models())
 def test_every_default_space_is_possible(model):
     space = ke.tuning.default_space(model, SCHEMA)
