@@ -23,6 +23,8 @@ STOPPED = {
     "train": "The same command continues from the last checkpoint, if there is one",
     "compare": "The same command continues from the last checkpoint, if there is one",
 }
+# Commands that read rows by TensorFlow's tf.data, on every backend.
+_READING = ("prepare", "train", "compare", "evaluate")
 EXAMPLES = {
     "list": """examples:
   keras-elastor list
@@ -41,7 +43,12 @@ A recipe says what the columns become, in JSON or YAML:
     {"type": "NumericColumn", "name": "price"}]}
 
 A preparation that was stopped goes on when the same command is given again.""",
+    "infer": """examples:
+  keras-elastor infer clicks.csv --label click --output recipe.yaml
+  keras-elastor train --table clicks.csv --recipe recipe.yaml --model deep_fm
+  keras-elastor prepare --recipe recipe.yaml --output prepared --files train=a.csv valid=b.csv""",
     "train": """examples:
+  keras-elastor train --table clicks.csv --label click --model deep_fm
   keras-elastor train --dataset synthetic --model dnn --epochs 2
   keras-elastor train --dataset kuairand_pure --data-dir KuaiRand-Pure --model rank_elastor
   keras-elastor train --config run.yaml --protocol keras --set protocol.optimizer=adamw
@@ -70,6 +77,17 @@ calibration and gAUC of the best weights; it needs no network.""",
 The input has a column for each feature of the model; it may have others, which are kept. Lists in a
 CSV file are separated by spaces. Values are those of the original data where the dataset has
 vocabularies, and ids otherwise.""",
+    "export": """examples:
+  keras-elastor export runs/dnn_kuairand_pure-0123456789 --format onnx --output click_model
+  keras-elastor export runs/dnn_kuairand_pure-0123456789 --format saved_model --output click_model
+
+Raw rows go in, probabilities come out. What was made is compared with the run, or not written.""",
+    "serve": """examples:
+  keras-elastor serve click_model
+  curl -H 'content-type: application/json' http://127.0.0.1:8000/predict \\
+    -d '{"rows": [{"user": "ann", "item": "i7"}]}'
+
+The path is a folder that `keras-elastor export --format onnx` wrote.""",
 }
 
 
@@ -119,6 +137,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--no-check-md5", action="store_true", help="the files need not be the published ones"
     )
 
+    infer = add("infer", "Write down what the columns of a table become, to be changed by hand.")
+    infer.add_argument("table", help="CSV or Parquet file")
+    infer.add_argument("--label", required=True, help="column of the label, 0 or 1")
+    infer.add_argument("--group", help="column for group-wise metrics, usually the user")
+    infer.add_argument("--weight", help="column of sample weights")
+    infer.add_argument("--output", required=True, help="recipe to write, .yaml or .json")
+
     train = add("train", "Train a model and keep everything in a folder.")
     train.add_argument("--config", help="YAML or JSON file; other options override it")
     train.add_argument("--model", help="model or preset, see `keras-elastor list`")
@@ -152,12 +177,44 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("input", help="CSV or Parquet file")
     predict.add_argument("output", help="CSV or Parquet file")
     predict.add_argument("--batch-size", type=int, default=4096, help="rows at a time")
+
+    export = add("export", "Write a trained model as one artefact, from raw rows to probabilities.")
+    export.add_argument("run", help="folder of the run, or one that Predictor.save wrote")
+    export.add_argument(
+        "--format",
+        choices=["onnx", "saved_model", "torch_export"],
+        default="onnx",
+        help="of the artefact (default: onnx)",
+    )
+    export.add_argument("--output", required=True, help="folder to write")
+    export.add_argument("--rows", type=int, default=512, help="raw rows to compare (default: 512)")
+
+    _add_serve(add("serve", "Answer requests over HTTP by an exported model."))
     return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("path", help="folder of an exported model of format onnx")
+    serve.add_argument("--host", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    serve.add_argument("--max-rows", type=int, default=10_000, help="of a request (default: 10000)")
+    serve.add_argument(
+        "--max-bytes", type=int, default=16 << 20, help="of a request (default: 16777216)"
+    )
+    serve.add_argument(
+        "--timeout", type=float, default=10.0, help="seconds of a request (default: 10)"
+    )
+    serve.add_argument(
+        "--threads", type=int, default=0, help="of one request (default: 0, all cores)"
+    )
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="see `keras-elastor list`")
     parser.add_argument("--data-dir", help="where the files of the dataset lie")
+    parser.add_argument("--table", help="own CSV or Parquet file, instead of --dataset")
+    parser.add_argument("--label", help="column of its label (default: label)")
+    parser.add_argument("--recipe", help="what its columns become (default: inferred)")
     parser.add_argument(
         "--protocol", help="how to train, see `keras-elastor list` (default: fuxictr)"
     )
@@ -200,6 +257,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
+def _without_start_up_noise(command: str) -> Iterator[None]:
+    """Inside this context nothing is printed, and TensorFlow is imported for what reads by it.
+
+    What TensorFlow prints before its log is set up goes by no level.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        if command in _READING:
+            # Whoever lacks it is told so where it is needed.
+            with contextlib.suppress(ImportError):
+                import tensorflow  # noqa: F401
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
     """Inside this context SIGTERM raises KeyboardInterrupt; Python would end without a word."""
     if threading.current_thread() is not threading.main_thread():
@@ -217,7 +295,8 @@ def _run(options: argparse.Namespace) -> int:
         os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import keras
+        with _without_start_up_noise(options.command):
+            import keras
     except ImportError as error:
         name = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise ImportError(

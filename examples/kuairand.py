@@ -19,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Written down, so that `--help` need not import what knows them.
 MODELS = (
     *("autoint", "dcn_v2", "deepfm", "din", "dlrm", "dnn", "final_mlp", "fm", "gdcn"),
-    *("logistic_regression", "mask_net", "rank_elastor", "rank_mixer", "wide_and_deep"),
-    *("wukong", "xdeepfm"),
+    *("logistic_regression", "mask_net", "mmoe", "ple", "rank_elastor", "rank_mixer", "rank_up"),
+    *("token_former", "wide_and_deep", "wukong", "xdeepfm"),
 )
 EMBEDDING_DIM = 10
 # FuxiCTR's embedding regularizer 1e-5 is (1e-5 / 2) times the sum of squares.

@@ -18,7 +18,9 @@ from keras_elastor import (
     optimizers,
     runs,
     training,
+    tuning,
 )
+from keras_elastor.export import export
 from keras_elastor.label import Label
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.runs.predictor import Predictor
@@ -39,6 +41,7 @@ __all__ = [
     "data",
     "datasets",
     "evaluate",
+    "export",
     "layers",
     "losses",
     "metrics",
@@ -46,4 +49,5 @@ __all__ = [
     "optimizers",
     "runs",
     "training",
+    "tuning",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import shlex
@@ -12,15 +13,22 @@ from typing import Any
 
 from keras_elastor import data, datasets, models
 from keras_elastor.analysis.report import report_runs
+from keras_elastor.data.inference import GivenColumns, infer_with_notes
 from keras_elastor.datasets.registry import get_public
+from keras_elastor.datasets.rows import Data
+from keras_elastor.datasets.table import read_table
+from keras_elastor.export import export as export_predictor
 from keras_elastor.metrics.evaluate import evaluate as evaluate_model
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
 from keras_elastor.runs.config import RunConfig
-from keras_elastor.runs.config_files import read_file
+from keras_elastor.runs.config_files import read_file, write_file
+from keras_elastor.runs.own_table import fitting_batch_size
 from keras_elastor.runs.prediction import predict_file
+from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
 from keras_elastor.runs.runner import load_model, read_config, run
+from keras_elastor.serving import serve as serve_model
 from keras_elastor.training import list_protocols
 from keras_elastor.utils.optional import import_optional
 
@@ -112,12 +120,27 @@ def _print_training(options: argparse.Namespace, manifest: data.Manifest) -> Non
     print(f"Train on it:\n  keras-elastor train {shlex.join(words)}")
 
 
+def infer(options: argparse.Namespace) -> None:
+    """Write the recipe of a table, and say why it is this one."""
+    if Path(options.output).suffix not in (".yaml", ".yml", ".json"):
+        raise ValueError(f"--output: expected a .yaml or .json file. Received: {options.output}")
+    frame = read_table(options.table)
+    recipe, notes = infer_with_notes(
+        frame, options.label, options.group, options.weight, min_count=1, given=GivenColumns()
+    )
+    write_file(options.output, recipe.get_config(brief=True))
+    print(notes)
+    words = ["--table", options.table, "--recipe", options.output, "--model", "deep_fm"]
+    print(f"Train on it:\n  keras-elastor train {shlex.join(words)}")
+
+
 def train(options: argparse.Namespace) -> None:
     """Train a model."""
     config = _config(options, options.config, options.model)
     _show_log(options)
+    [config], rows = _read_table([config], options)
     print(f"Run {Path(config.folder) / config.run_id}")
-    result = run(config, verbose=not options.quiet)
+    result = run(config, rows, verbose=not options.quiet)
     _print_metrics(result.metrics)
     print(f"Everything is in {result.folder}")
 
@@ -129,7 +152,8 @@ def compare(options: argparse.Namespace) -> None:
     configs = [_config(options, path, None) for path in options.configs or ()]
     configs += [_config(options, None, name) for name in options.models or ()]
     _show_log(options)
-    comparison = compare_runs(configs, options.seeds, verbose=not options.quiet)
+    configs, rows = _read_table(configs, options)
+    comparison = compare_runs(configs, options.seeds, verbose=not options.quiet, data=rows)
     print(comparison.markdown())
     print(f"Everything is in {comparison.folder}")
 
@@ -171,14 +195,41 @@ def predict(options: argparse.Namespace) -> None:
     print(f"{rows:,} rows with probabilities are in {options.output}")
 
 
+def export(options: argparse.Namespace) -> None:
+    """Write a trained model as one artefact."""
+    predictor = open_predictor(options.run)
+    found = export_predictor(predictor, options.output, options.format, options.rows)
+    print(
+        f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}\n"
+        f"Everything is in {options.output}"
+    )
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Answer requests by an exported model."""
+    serve_model(
+        options.path,
+        host=options.host,
+        port=options.port,
+        max_rows=options.max_rows,
+        max_bytes=options.max_bytes,
+        timeout=options.timeout,
+        threads=options.threads,
+        on_start=lambda address: print(f"{address} answers. Stop it with Ctrl-C", flush=True),
+    )
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "list": list_names,
     "prepare": prepare,
+    "infer": infer,
     "train": train,
     "compare": compare,
     "evaluate": evaluate,
     "analyze": analyze,
     "predict": predict,
+    "export": export,
+    "serve": serve,
 }
 
 
@@ -195,7 +246,7 @@ def _config(options: argparse.Namespace, path: str | None, model: str | None) ->
         "folder": options.folder,
         "seed": getattr(options, "seed", None),
     }
-    for key, value in given.items():
+    for key, value in [*_table(options).items(), *given.items()]:
         if value is not None:
             _set(values, key, value)
     for text in options.set:
@@ -204,13 +255,48 @@ def _config(options: argparse.Namespace, path: str | None, model: str | None) ->
             raise ValueError(f"--set: expected KEY=VALUE. Received: {text!r}")
         _set(values, key, _parse(value))
     if "name" not in values.get("dataset", {}):
-        raise ValueError("Expected --dataset (or a --config that names it). See keras-elastor list")
+        raise ValueError(
+            "Expected --dataset or --table (or a --config that names it). See keras-elastor list"
+        )
     if "name" not in values.get("model", {}):
         raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
     try:
         return RunConfig.from_dict(values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}" if path else str(error)) from error
+
+
+def _table(options: argparse.Namespace) -> dict[str, Any]:
+    """The keys of a config for a table of one's own."""
+    if not options.table:
+        if options.label or options.recipe:
+            raise ValueError("Expected --table, the file that --label and --recipe are about")
+        return {}
+    if options.dataset:
+        raise ValueError("Expected either --table or --dataset")
+    return {
+        "dataset.name": "table",
+        "dataset.arguments.path": options.table,
+        "dataset.arguments.label": options.label,
+        "dataset.arguments.recipe": options.recipe and read_file(options.recipe),
+        # Not the protocol of published results: the loss follows from the label.
+        "protocol": {"name": "keras", "loss": None},
+    }
+
+
+def _read_table(
+    configs: list[RunConfig], options: argparse.Namespace
+) -> tuple[list[RunConfig], Data | None]:
+    """Read a table of one's own once, and fit the batch size to its rows unless it is given."""
+    if not options.table:
+        return configs, None
+    rows = load_data(configs[0])
+    if options.batch_size is None:
+        size = fitting_batch_size(len(rows.train))
+        configs = [dataclasses.replace(config, batch_size=size) for config in configs]
+    if rows.table is not None and rows.table.notes is not None:
+        print(rows.table)
+    return configs, rows
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:

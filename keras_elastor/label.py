@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -24,6 +25,10 @@ class Label:
     Args:
         name: Column name.
         kind: One of the kinds above. Default: "binary".
+        weight: What the loss of its task is multiplied by; above 0. Default: 1.
+        optional: Whether a row may have no such label, which is NaN in its batch: the row counts
+            neither in the task's loss nor in its metrics. Tables and files are read with a label
+            in every row only; batches are yours. Default: False.
 
     Example:
 
@@ -34,11 +39,13 @@ class Label:
     (('click', 'rating'), ('binary', 'regression'))
 
     Raises:
-        ValueError: If the name is no text, or the kind is unknown.
+        ValueError: If the name is no text, the kind is unknown, or the weight is not above 0.
     """
 
     name: str
     kind: LabelKind = "binary"
+    weight: float = 1.0
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -47,6 +54,12 @@ class Label:
             raise ValueError(
                 f"Label '{self.name}': expected `kind` to be one of {', '.join(LABEL_KINDS)}. "
                 f"Received: kind={self.kind!r}"
+            )
+        is_number = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
+        if not is_number or not 0 < self.weight < math.inf:
+            raise ValueError(
+                f"Label '{self.name}': expected `weight` to be a finite number above 0. "
+                f"Received: weight={self.weight!r}. A task that shall not be trained is no label"
             )
 
 
@@ -57,7 +70,7 @@ def plain_label(label: Any) -> Any:
     """A binary label as its name, which is how it has always been written."""
     if isinstance(label, list | tuple):
         return tuple(map(plain_label, label))
-    return label.name if isinstance(label, Label) and label.kind == "binary" else label
+    return label.name if isinstance(label, Label) and label == Label(label.name) else label
 
 
 def as_labels(label: Any) -> tuple[Label, ...]:
@@ -85,7 +98,11 @@ def label_config(label: LabelLike) -> Any:
     """Labels as plain values."""
     if isinstance(label, tuple):
         return tuple(map(label_config, label))
-    return dataclasses.asdict(label) if isinstance(label, Label) else label
+    if not isinstance(label, Label):
+        return label
+    usual = {"weight": 1.0, "optional": False}
+    config = dataclasses.asdict(label)
+    return {key: config[key] for key in config if config[key] != usual.get(key)}
 
 
 def label_from_config(config: Any) -> Any:

@@ -269,6 +269,16 @@ class FeatureSchema:
         return tuple(label.kind for label in self._labels)
 
     @property
+    def label_weights(self) -> tuple[float, ...]:
+        """Weights of the tasks in the loss, one per task; see `Label`."""
+        return tuple(label.weight for label in self._labels)
+
+    @property
+    def optional_labels(self) -> tuple[bool, ...]:
+        """Whether a row may lack the label, one per task; see `Label`."""
+        return tuple(label.optional for label in self._labels)
+
+    @property
     def _labels(self) -> tuple[Label, ...]:
         return as_labels(self.label)
 

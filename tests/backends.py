@@ -139,3 +139,7 @@ def next_backend():
     if len(order) == 1:
         pytest.skip("There is no second backend")
     return order[(order.index(keras.backend.backend()) + 1) % len(order)]
+
+
+slow_but_on_pytorch = pytest.mark.slow if keras.backend.backend() != "torch" else lambda test: test
+"""Marks what compiles for long on the other backends: `make test-slow` runs it there."""

@@ -72,7 +72,7 @@ def test_train_from_a_file_and_options_that_override_it(tmp_path, monkeypatch):
         "epochs: 1\nbatch_size: 64\nseed: 3\n"
     )
     configs = []
-    monkeypatch.setattr(cli, "run", lambda config, verbose: configs.append(config) or 1 / 0)
+    monkeypatch.setattr(cli, "run", lambda config, rows, verbose: configs.append(config) or 1 / 0)
     assert command("train", "--config", path, "--seed", 4, "--set", "protocol.patience=3") == 1
     assert command("train", "--config", path, "--protocol", "keras") == 1
     config, by_keras = configs

@@ -48,6 +48,15 @@ def test_adding_a_model(page_of_a_model, tmp_path):
     )
 
 
+def test_models():
+    page = (DOCS / "models.md").read_text(encoding="utf-8")
+    names = {"__name__": "models"}
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+            exec(compile(code, "models.md", "exec"), names)
+    assert "ffn_1" in output.getvalue()
+
+
 def test_runs(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     pytest.importorskip("pandas")
@@ -66,7 +75,7 @@ def test_runs(tmp_path, monkeypatch):
     promised = {name for cell in promised for name in re.findall("`([a-z5._]+)/?`", cell)}
     present = {path.name for path in names["result"].folder.iterdir()}
     # A dataset of ids has no raw values, and a finished run no checkpoints.
-    assert promised - present <= {"vocabularies.json", "recipe.json", "checkpoints", "tensorboard"}
+    assert promised - present <= {"preprocessor", "checkpoints", "tensorboard"}
     assert present - promised <= {".lock"}
     commands = [
         line
@@ -78,6 +87,19 @@ def test_runs(tmp_path, monkeypatch):
         program, *arguments = shlex.split(line)
         assert program == "keras-elastor"
         make_parser().parse_args(arguments)
+
+
+def test_performance(tmp_path, monkeypatch):
+    pytest.importorskip("yaml")
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    code, config = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    names = {}
+    exec(compile(code, "performance.md", "exec"), names)
+    assert isinstance(names["model"].optimizer.tables, ke.optimizers.LazyAdam)
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: {name: synthetic}\nmodel: {name: dnn}\n" + config)
+    protocol = ke.runs.RunConfig.from_file(path).protocol
+    assert isinstance(protocol.make_optimizer(), ke.optimizers.Split)
 
 
 def test_analysis(tmp_path, monkeypatch):

@@ -19,14 +19,19 @@ OPTIONAL = {
     "jax",
     "keras_tuner",
     "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
     "pandas",
     "polars",
     "pyarrow",
     "rich",
     "sklearn",
+    "starlette",
     "tensorflow",
     "tensorflow_datasets",
     "torch",
+    "uvicorn",
     "yaml",
 }
 MODULES = sorted(
@@ -151,6 +156,7 @@ def test_docstring_examples_run(name):
         "convert",
         "training",
         "runs",
+        "tuning",
     ],
 )
 def test_every_public_name_is_documented_with_an_example(package):
@@ -173,6 +179,7 @@ def test_every_public_name_is_documented_with_an_example(package):
     without_example |= {"NonFiniteLossError", "RunError", "RunInterruptedError", "RunResult"}
     without_example |= {"load_data", "load_model", "predict_file", "register_protocol"}
     without_example |= {"RunAnalysis", "register_run_analysis", "Report", "report_runs"}
+    without_example |= {"Execution", "PlannedTrial", "SearchResult", "Trial", "plan", "search"}
     for name in module.__all__:
         documentation = getattr(module, name).__doc__ or ""
         assert documentation, name

@@ -99,6 +99,9 @@ def test_the_table_of_models_says_what_was_measured():
     assert sorted(table) == sorted(names)
     for name, (_, _, parameters, auc) in table.items():
         of_model = [run for run in runs if run["model"] == name]
+        if auc == "not measured":
+            assert not of_model
+            continue
         assert [run["seed"] for run in of_model] == [0, 1, 2]
         assert {f"{run['dense_params']:,}" for run in of_model} == {parameters}
         values = [run["valid"]["auc"] for run in of_model]
@@ -109,6 +112,9 @@ def test_the_table_of_models_says_what_was_measured():
 @pytest.mark.usefixtures("without_drawing")
 def test_the_table_of_models_has_the_sizes_of_the_presets():
     for name, (_, preset, *_) in table_of_models().items():
+        if preset == "not published":
+            assert not find_model(name).model.presets
+            continue
         size, preset_name = re.fullmatch(r"([\d,]+) \(`(\w+)`\)", preset).groups()
         dataset = "_".join(preset_name.split("_")[-2:])
         model = ke.models.create(preset_name, SCHEMAS.get(dataset, SCHEMAS["criteo_x1"])[1])

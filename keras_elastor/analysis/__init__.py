@@ -1,6 +1,7 @@
 """What representations and embedding tables use of their width: effective ranks."""
 
 from keras_elastor.analysis.effective_rank import effective_rank, information_abundance
+from keras_elastor.analysis.expert_utilization import ExpertCallback, expert_utilization
 from keras_elastor.analysis.layer_ranks import layer_ranks
 from keras_elastor.analysis.layer_spectra import layer_spectra
 from keras_elastor.analysis.plots.ranks import (
@@ -16,10 +17,12 @@ from keras_elastor.analysis.singular_values import spectrum
 from keras_elastor.analysis.table_ranks import table_ranks
 
 __all__ = [
+    "ExpertCallback",
     "RankAnalysis",
     "RankCallback",
     "Report",
     "effective_rank",
+    "expert_utilization",
     "information_abundance",
     "layer_ranks",
     "layer_spectra",

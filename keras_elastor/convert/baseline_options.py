@@ -171,7 +171,7 @@ def _autoint(options: Options) -> AutoInt:
         num_heads=options.get("num_heads", 1),
         use_residual=options.get("use_residual", True),
         use_scale=options.get("use_scale", False),
-        use_layer_norm=options.get("layer_norm", False),
+        attention_normalization="layer" if options.get("layer_norm", False) else None,
         use_linear=options.get("use_wide", False),
         hidden_units=_units(options, "dnn_hidden_units", (64, 64, 64)),
         **_shared(options, "dnn_activations"),

@@ -131,8 +131,8 @@ def _attention(layer: InteractingAttention, prefix: str) -> Iterator[Assignment]
         kernel = getattr(layer, f"{ours}_kernel")
         if kernel is not None:
             yield assign_kernel(kernel, f"{prefix}{official}.")
-    if layer.layer_norm is not None:
-        yield from assign_norm(layer.layer_norm, f"{prefix}layer_norm.")
+    if layer.norm is not None:
+        yield from assign_norm(layer.norm, f"{prefix}layer_norm.")
 
 
 BASELINES: dict[type, Callable[[Any], Iterator[Assignment]]] = {

@@ -16,6 +16,7 @@ from keras_elastor.data.prepared.prepare import prepare
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.split import Split
+from keras_elastor.data.splitting import split_by_time, train_test_split
 from keras_elastor.data.synthetic.synthetic import SyntheticImpressions, synthetic
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
@@ -43,6 +44,8 @@ __all__ = [
     "infer_recipe",
     "load",
     "prepare",
+    "split_by_time",
     "synthetic",
+    "train_test_split",
     "validate",
 ]

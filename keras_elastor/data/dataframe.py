@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Collection, Mapping
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from keras_elastor.data.inference import GivenColumns, infer_with_notes
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.shift import warn_of_duplicates, warn_of_time
 from keras_elastor.data.split import Split
 from keras_elastor.label import LabelLike
 from keras_elastor.schema import FeatureSchema
@@ -28,11 +29,13 @@ class EncodedTable:
         train: The encoded training rows.
         notes: What was made of each column, and why; None where a recipe was given. `print(table)`
             shows them.
+        time: Column of the time and that of the last training row; None without one.
     """
 
     preprocessor: Preprocessor
     train: Split
     notes: ColumnNotes | None = None
+    time: tuple[str, Any] | None = None
 
     def __str__(self) -> str:
         return repr(self) if self.notes is None else str(self.notes)
@@ -55,8 +58,18 @@ class EncodedTable:
         return self.preprocessor.schema
 
     def split(self, rows: Rows) -> Split:
-        """Encode further rows with labels, for validation or test, as `Preprocessor.split` does."""
-        return self.preprocessor.split(rows)
+        """Encode further rows with labels, for validation or test, as `Preprocessor.split` does.
+
+        At least 100 rows that differ much from the training rows are a `DataShiftWarning`: unseen
+        or missing values, numbers of another scale, another rate of labels, copies of training
+        rows, rows older than these.
+        """
+        frame = to_polars(rows)
+        split = self.preprocessor.split(frame)
+        warn_of_duplicates(self.train.features, split.features)
+        if self.time is not None and self.time[0] in frame.columns:
+            warn_of_time(*self.time, frame[self.time[0]])
+        return split
 
     def features(self, rows: Rows) -> dict[str, np.ndarray]:
         """Encode rows without labels, for `model.predict`, as `Preprocessor.features` does."""
@@ -75,6 +88,7 @@ def from_dataframe(
     numeric: Collection[str] = (),
     sequences: Mapping[str, str | None] | Collection[str] = (),
     dates: Mapping[str, str | None] | Collection[str] = (),
+    time: str | None = None,
 ) -> EncodedTable:
     """Encode a table in memory; what a model needs to train on it, in one call.
 
@@ -96,6 +110,8 @@ def from_dataframe(
         numeric: As for `infer_recipe`.
         sequences: As for `infer_recipe`.
         dates: As for `infer_recipe`.
+        time: Column of the time, if there is one: other rows that are older than the training rows
+            are a warning. Where it holds numbers it is no feature, as every new row has a new one.
 
     Example:
 
@@ -124,7 +140,14 @@ def from_dataframe(
     """
     frame = to_polars(frame)
     notes = None
+    if time is not None and time not in frame.columns:
+        raise ValueError(
+            f"There is no column '{time}', the time. The columns are: {', '.join(frame.columns)}"
+        )
     if recipe is None:
+        if time is not None and frame[time].dtype.is_numeric():
+            drop = [*drop, time]
         given = GivenColumns(drop, categorical, numeric, sequences, dates)
         recipe, notes = infer_with_notes(frame, label, group, weight, min_count, given)
-    return EncodedTable(*Preprocessor.fit(frame, recipe), notes)
+    latest = None if time is None else (time, frame[time].max())
+    return EncodedTable(*Preprocessor.fit(frame, recipe), notes, latest)

@@ -14,7 +14,7 @@ from keras_elastor.data.column_notes import ColumnNote, ColumnNotes
 from keras_elastor.data.columns.all_columns import CategoricalColumn, NumericColumn, SequenceColumn
 from keras_elastor.data.columns.date_column import DateColumn
 from keras_elastor.data.reading.instants import PER_SECOND
-from keras_elastor.data.reading.raw_rows import Rows, to_polars
+from keras_elastor.data.reading.raw_rows import Rows, select_columns, to_polars
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.label import LabelLike, as_labels
 from keras_elastor.metrics.exact import exact_auc
@@ -152,7 +152,9 @@ def infer_with_notes(
     frame = to_polars(frame)
     labels = [one.name for one in as_labels(label)]
     given.check(frame.columns)
-    first_labels = frame[labels[0]] if labels and labels[0] in frame.columns else None
+    # A label that is not there would otherwise be looked for among the features, and found there.
+    select_columns(frame, [*labels, *(name for name in (group, weight) if name is not None)])
+    first_labels = frame[labels[0]] if labels else None
     columns: list[Any] = []
     notes = []
     for name in frame.columns:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -19,36 +17,29 @@ from keras_elastor.data.columns.all_columns import (
     sources_of,
 )
 from keras_elastor.data.numbers.number_transform import NumberTransform
-from keras_elastor.data.prepared.manifest import (
-    load_encoder,
-    load_vectors,
-    load_vocabularies,
-    save_vectors,
-    save_vocabularies,
-)
 from keras_elastor.data.reading.raw_rows import (
     Rows,
     require_right_rows,
     select_columns,
     to_polars,
 )
+from keras_elastor.data.reading.short_text import with_text
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows, type_rows
-from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
+from keras_elastor.data.reading.value_kinds import kinds_by_table, merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.schema_columns import NO_LABEL, column_of, encode_ids, encode_vectors
+from keras_elastor.data.shift import Profile, profile_of, warn_of_shift
 from keras_elastor.data.split import Split
+from keras_elastor.data.vocabularies.encoder_files import PREPROCESSOR, EncoderParts
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
-from keras_elastor.data.vocabularies.vector_table import VectorTable, vectors_of
+from keras_elastor.data.vocabularies.vector_table import VectorTable, key_kinds, vectors_of
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import Embedding, FeatureSchema, Numeric
-from keras_elastor.utils.files import atomic_folder, package_versions, write_text
+from keras_elastor.utils.files import atomic_folder
 
 DataFrame: TypeAlias = Any
 Series: TypeAlias = Any
-
-_FILE = "preprocessor.json"
-_FORMAT = 2
 
 
 class Preprocessor:
@@ -69,6 +60,8 @@ class Preprocessor:
             Default: None, any kind is taken.
         vectors: Those of pretrained columns, as another preprocessor has them. Default: those of
             the files that the recipe names.
+        profile: What the training rows are like, as `fit` finds it; rows that differ are a warning.
+            Default: None, without.
 
     Example:
 
@@ -96,6 +89,7 @@ class Preprocessor:
         transforms: Mapping[str, NumberTransform] | None = None,
         kinds: Mapping[str, str] | None = None,
         vectors: Mapping[str, VectorTable] | None = None,
+        profile: Profile | None = None,
     ) -> None:
         missing = [table for table in recipe.tables if table not in vocabularies]
         if missing:
@@ -112,6 +106,7 @@ class Preprocessor:
                 f"{', '.join(transforms) or 'none'}"
             )
         self.vectors = vectors_of(recipe) if vectors is None else dict(vectors)
+        self.profile = profile
         schema = recipe.schema(vocabularies)
         self._set(recipe, vocabularies, schema, recipe.columns, transforms, kinds or {})
 
@@ -129,7 +124,7 @@ class Preprocessor:
         self.vocabularies = dict(vocabularies)
         self.transforms = dict(transforms)
         self.kinds = dict(kinds)
-        self._columns = dict(zip(schema.names, columns, strict=True))
+        self.columns = dict(zip(schema.names, columns, strict=True))
         given = tuple(column for column in columns if column is not None)
         self._reading = recipe or (Recipe(given, NO_LABEL) if given else None)
         known = tuple(
@@ -141,7 +136,15 @@ class Preprocessor:
         self._encoder = None
         if known and self._reading is not None:
             recipe = dataclasses.replace(self._reading, columns=known)
-            self._encoder = Encoder(recipe, vocabularies, transforms, kinds, self.vectors)
+            self._encoder = Encoder(
+                recipe, vocabularies, transforms, kinds, self.vectors, self.profile
+            )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both give equal rows equal ids and numbers."""
+        return isinstance(other, Preprocessor) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]
 
     @classmethod
     def from_schema(
@@ -158,16 +161,10 @@ class Preprocessor:
         """
         vocabularies = {} if vocabularies is None else vocabularies
         self = cls.__new__(cls)
-        self.vectors = {}
+        self.vectors, self.profile = {}, None
         columns = [column_of(feature, vocabularies) for feature in schema.features]
         self._set(None, vocabularies, schema, columns, {}, {})
         return self
-
-    @classmethod
-    def from_prepared(cls, folder: str | os.PathLike[str]) -> Preprocessor:
-        """The preprocessor of a folder that `ke.data.prepare` wrote."""
-        encoder = load_encoder(folder)
-        return cls.of_encoder(encoder)
 
     @classmethod
     def fit(cls, rows: Rows, recipe: Recipe) -> tuple[Preprocessor, Split]:
@@ -184,19 +181,28 @@ class Preprocessor:
             ValueError: If a column is missing or a value is wrong; the message names it.
         """
         table = select_columns(to_polars(rows), recipe.sources).to_arrow()
-        kinds = value_kinds(table.schema, recipe)
-        typed, _, bad = type_rows(table, recipe)
+        vectors = vectors_of(recipe)
+        named = [*key_kinds(vectors, recipe), ("these rows", value_kinds(table.schema, recipe))]
+        kinds = kinds_by_table(merge_kinds(named), recipe)
+        typed, _, bad = type_rows(table, recipe, kinds)
         require_right_rows(bad)
         fitter = RecipeFitter(recipe)
         fitter.add(RecipeFitter.summarize(typed, recipe))
-        self = cls.of_encoder(fitter.encoder(kinds, vectors_of(recipe)))
-        return self, self._split(typed)
+        encoder = fitter.encoder(kinds, vectors)
+        split = _split(encoder, typed)
+        profile = profile_of(encoder.schema, split.features, split.labels)
+        return cls.of_encoder(dataclasses.replace(encoder, profile=profile)), split
 
     @classmethod
     def of_encoder(cls, encoder: Encoder) -> Preprocessor:
         """The preprocessor of a recipe with what its training rows gave."""
         return cls(
-            encoder.recipe, encoder.vocabularies, encoder.transforms, encoder.kinds, encoder.vectors
+            encoder.recipe,
+            encoder.vocabularies,
+            encoder.transforms,
+            encoder.kinds,
+            encoder.vectors,
+            encoder.profile,
         )
 
     def extend(self, rows: Rows) -> Preprocessor:
@@ -226,23 +232,30 @@ class Preprocessor:
             )
         recipe = dataclasses.replace(self.recipe, group=None, weight=None)
         table = select_columns(to_polars(rows), self.sources).to_arrow()
-        self._check_kinds(table.schema, recipe)
-        typed, _, bad = type_rows(table, recipe, with_label=False)
+        kinds = self._check_kinds(table.schema, recipe)
+        typed, _, bad = type_rows(table, recipe, self.kinds, with_label=False)
         require_right_rows(bad)
         vocabularies = dict(self.vocabularies)
         counts = RecipeFitter.summarize(typed, recipe)
         for column in recipe.counted:
+            new = counts[column.name]
+            respelled = cast("Encoder", self._encoder).respelled(column, kinds)
+            if respelled is not None:
+                new = with_text(new)
+                new = new.filter(~respelled.knows(new["value"]))
             vocabularies[column.table_name] = vocabularies[column.table_name].extend_by_counts(
-                counts[column.name], min_count=column.min_count
+                new, min_count=column.min_count
             )
-        return Preprocessor(self.recipe, vocabularies, self.transforms, self.kinds, self.vectors)
+        return Preprocessor(
+            self.recipe, vocabularies, self.transforms, self.kinds, self.vectors, self.profile
+        )
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns that rows without labels must have, each once."""
         names = [
             (name,) if column is None else sources_of(column)
-            for name, column in self._columns.items()
+            for name, column in self.columns.items()
         ]
         return tuple(dict.fromkeys(itertools.chain(*names)))
 
@@ -262,6 +275,7 @@ class Preprocessor:
         """
         arrays, bad = self.encode(to_polars(rows))
         require_right_rows(bad)
+        warn_of_shift(self.schema, self.profile, arrays)
         return arrays
 
     def split(self, rows: Rows) -> Split:
@@ -279,10 +293,12 @@ class Preprocessor:
                 "was made of a schema. Use `features`"
             )
         table = select_columns(to_polars(rows), self.recipe.sources).to_arrow()
-        self._check_kinds(table.schema, self.recipe)
-        typed, _, bad = type_rows(table, self.recipe)
+        kinds = self._check_kinds(table.schema, self.recipe)
+        typed, _, bad = type_rows(table, self.recipe, self.kinds)
         require_right_rows(bad)
-        return self._split(typed)
+        split = _split(cast("Encoder", self._encoder), typed, kinds)
+        warn_of_shift(self.schema, self.profile, split.features, split.labels)
+        return split
 
     def encode(self, frame: DataFrame) -> tuple[dict[str, np.ndarray], list[BadRow]]:
         """Encode a polars frame without labels, and tell which rows are wrong.
@@ -301,9 +317,9 @@ class Preprocessor:
             recipe = dataclasses.replace(self._reading, group=None, weight=None)
             names = list(dict.fromkeys(itertools.chain(*map(sources_of, recipe.columns))))
             table = frame.select(names).to_arrow()
-            self._check_kinds(table.schema, recipe)
-            rows, kept, bad = type_rows(table, recipe, with_label=False)
-            arrays, wrong = self._encode(rows, frame, kept)
+            kinds = self._check_kinds(table.schema, recipe)
+            rows, kept, bad = type_rows(table, recipe, self.kinds, with_label=False)
+            arrays, wrong = self._encode(rows, frame, kept, kinds)
             bad += wrong
         for feature in self.schema.features:
             if isinstance(feature, Embedding) and feature.name not in arrays:
@@ -312,20 +328,16 @@ class Preprocessor:
         arrays = {name: arrays[name] for name in self.schema.names}
         return arrays, sorted(bad, key=lambda problem: problem.row)
 
-    def _check_kinds(self, schema: Any, recipe: Recipe) -> None:
-        """Raise ValueError if a column holds another kind of values than it did in training."""
+    def _check_kinds(self, schema: Any, recipe: Recipe) -> dict[str, str]:
+        """The kinds of the columns' values; ValueError if one is another than in training."""
         asked = value_kinds(schema, recipe)
         merge_kinds([("the training rows", self.kinds), ("These rows", asked)])
-
-    def _split(self, rows: TypedRows) -> Split:
-        encoder = cast("Encoder", self._encoder)
-        labels = rows.labels[:, 0] if self.schema.num_tasks == 1 else rows.labels
-        return Split(encoder.encode(rows), labels, rows.weight)
+        return asked
 
     def _encode(
-        self, rows: TypedRows, frame: DataFrame, kept: np.ndarray
+        self, rows: TypedRows, frame: DataFrame, kept: np.ndarray, kinds: Mapping[str, str]
     ) -> tuple[dict[str, np.ndarray], list[BadRow]]:
-        arrays = {} if self._encoder is None else self._encoder.encode(rows)
+        arrays = {} if self._encoder is None else self._encoder.encode(rows, kinds)
         bad: list[BadRow] = []
         for feature in self.schema.features:
             if feature.name in arrays or isinstance(feature, Embedding | Numeric):
@@ -335,10 +347,13 @@ class Preprocessor:
             bad += wrong
         return arrays, bad
 
-    def fitted_config(self) -> dict[str, Any]:
-        """What the training rows gave besides the vocabularies, as plain values."""
-        recipe = cast("Recipe", self.recipe)
-        return Encoder(recipe, {}, self.transforms, self.kinds).fitted_config()
+    @property
+    def parts(self) -> EncoderParts:
+        """What `save` writes."""
+        if self.recipe is None:
+            fitted: dict[str, Any] = {"kinds": {}, "transforms": {}, "profile": None}
+            return EncoderParts(None, self.schema, self.vocabularies, fitted, {})
+        return EncoderParts.of(cast("Encoder", self._encoder))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write recipe, schema and vocabularies into a folder, as JSON that people can read.
@@ -351,48 +366,23 @@ class Preprocessor:
             FileExistsError: If the folder holds something else.
             OSError: If the disk refuses to be written. An earlier folder is still there.
         """
-        with atomic_folder(folder, _FILE) as path:
-            save_vocabularies(path, self.vocabularies)
-            save_vectors(path, self.vectors)
-            config = {
-                "format": _FORMAT,
-                "versions": package_versions(("polars", "pyarrow")),
-                "recipe": None if self.recipe is None else self.recipe.get_config(),
-                "schema": self.schema.get_config(),
-                "tables": list(self.vocabularies),
-                **self.fitted_config(),
-            }
-            text = json.dumps(config, indent=2, ensure_ascii=False)
-            write_text(path / _FILE, f"{text}\n")
+        with atomic_folder(folder, PREPROCESSOR) as path:
+            self.parts.save(path)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Preprocessor:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or `ke.data.prepare`, or a run in its folder `preprocessor`.
 
         Raises:
             FileNotFoundError: If the folder holds no preprocessor.
             ValueError: If a file is damaged or of another format; the message names it.
         """
-        path = Path(folder) / _FILE
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            if config["format"] != _FORMAT:
-                raise ValueError(f"expected format {_FORMAT}. Received: {config['format']}")
-            schema = FeatureSchema.from_config(config["schema"])
-            vocabularies = load_vocabularies(folder, config["tables"])
-            if config["recipe"] is None:
-                return cls.from_schema(schema, vocabularies)
-            recipe = Recipe.from_config(config["recipe"])
-            vectors = load_vectors(folder, recipe)
-            fitted = Encoder.from_fitted_config(recipe, vocabularies, config, vectors)
-            loaded = cls.of_encoder(fitted)
-            if loaded.schema != schema:
-                raise ValueError("expected the vocabularies that belong to the schema")
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{error.filename or folder}: there is no such file. Expected the folder that "
-                "Preprocessor.save wrote, with all of its files"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a readable preprocessor ({error})") from error
-        return loaded
+        parts = EncoderParts.load(folder)
+        if parts.recipe is None:
+            return cls.from_schema(parts.schema, parts.vocabularies)
+        return cls.of_encoder(parts.encoder())
+
+
+def _split(encoder: Encoder, rows: TypedRows, kinds: Mapping[str, str] | None = None) -> Split:
+    labels = rows.labels[:, 0] if encoder.schema.num_tasks == 1 else rows.labels
+    return Split(encoder.encode(rows, kinds), labels, rows.weight)

@@ -225,12 +225,16 @@ class Recipe:
                 features.append(Categorical(column.name, size, table))
         return FeatureSchema(tuple(features), self.label, self.group)
 
-    def get_config(self) -> dict[str, Any]:
-        """Plain values from which `from_config` makes an equal recipe."""
-        config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+    def get_config(self, brief: bool = False) -> dict[str, Any]:
+        """Plain values from which `from_config` makes an equal recipe.
+
+        Args:
+            brief: Whether to leave out what has its default, for people to read and change.
+                Default: False.
+        """
+        config = _values(self, brief)
         config["columns"] = [
-            {"type": type(column).__name__, **_plain_lists(dataclasses.asdict(column))}
-            for column in self.columns
+            {"type": type(column).__name__, **_values(column, brief)} for column in self.columns
         ]
         config["label"] = label_config(self.label)
         return _plain_lists(config)
@@ -275,6 +279,19 @@ class Recipe:
             ValueError: If the text is not JSON or not a recipe.
         """
         return cls.from_config(json.loads(text))
+
+
+def _values(owner: Any, brief: bool) -> dict[str, Any]:
+    values = {field.name: getattr(owner, field.name) for field in dataclasses.fields(owner)}
+    if not brief:
+        return values
+    defaults = {field.name: field.default for field in dataclasses.fields(owner)}
+    # False is equal to 0, but is another default.
+    return {
+        name: value
+        for name, value in values.items()
+        if value != defaults[name] or type(value) is not type(defaults[name])
+    }
 
 
 def _plain_lists(config: Mapping[str, Any]) -> dict[str, Any]:

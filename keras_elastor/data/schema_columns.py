@@ -60,7 +60,7 @@ def encode_vectors(feature: Embedding, raw: Series) -> tuple[np.ndarray, list[Ba
         return np.empty(0), _bad_rows(np.flatnonzero(wrong), raw, f"{feature.dim} numbers")
     frame = lists.explode().alias(feature.name).to_frame()
     recipe = Recipe((NumericColumn(feature.name, fill=None),), NO_LABEL)
-    rows, _, bad = type_rows(frame.to_arrow(), recipe, with_label=False)
+    rows, _, bad = type_rows(frame.to_arrow(), recipe, {}, with_label=False)
     if bad:
         places = np.unique([problem.row // feature.dim for problem in bad])
         return np.empty(0), _bad_rows(places, raw, f"{feature.dim} finite numbers")

@@ -22,11 +22,13 @@ from keras_elastor.datasets.missing_files import DatasetNotFoundError
 from keras_elastor.datasets.public_dataset import PublicDataset
 from keras_elastor.datasets.registry import get, list_datasets, load, prepare
 from keras_elastor.datasets.samples import write_sample
+from keras_elastor.datasets.table import from_table
 
 __all__ = [
     "DatasetNotFoundError",
     "KuaiRand",
     "PublicDataset",
+    "from_table",
     "get",
     "kuairand_pure",
     "list_datasets",

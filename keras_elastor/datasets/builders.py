@@ -29,12 +29,11 @@ from keras_elastor.data.prepared.manifest import (
     Shard,
     Source,
     SplitManifest,
-    load_encoder,
     plain_sums,
-    save_encoder,
     versions,
 )
 from keras_elastor.data.prepared.prepare import SEGMENT_BYTES, prepare
+from keras_elastor.data.vocabularies.encoder_files import load_encoder, save_encoder
 from keras_elastor.data.vocabularies.encoding import Encoder
 from keras_elastor.data.vocabularies.known_values import KnownValues, describe_known_values
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary

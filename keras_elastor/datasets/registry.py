@@ -19,6 +19,7 @@ from keras_elastor.datasets.files import find_files
 from keras_elastor.datasets.kuairand import KUAIRAND_PURE, kuairand_pure
 from keras_elastor.datasets.public_dataset import PublicDataset
 from keras_elastor.datasets.rows import prepared_rows, synthetic_rows
+from keras_elastor.datasets.table import table_rows
 from keras_elastor.utils.plain_values import suggest
 
 Batches: TypeAlias = Any
@@ -60,6 +61,7 @@ _DATASETS: MappingProxyType[str, PublicDataset | OwnRows] = MappingProxyType(
         "prepared": OwnRows(
             "prepared", "Rows of a folder that was prepared from files of any kind."
         ),
+        "table": OwnRows("table", "Rows of a CSV or Parquet file of one's own, in memory."),
         "synthetic": OwnRows("synthetic", "Generated rows whose best possible metrics are known."),
     }
 )
@@ -67,6 +69,7 @@ _READERS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {
         **dict.fromkeys([*_PREPARED, "prepared"], prepared_rows),
         KUAIRAND_PURE.name: kuairand_pure,
+        "table": table_rows,
         "synthetic": synthetic_rows,
     }
 )
@@ -80,7 +83,7 @@ def list_datasets() -> list[str]:
     >>> ke.datasets.list_datasets()[:3]
     ['criteo_x1', 'criteo_x4', 'avazu_x4']
     >>> ke.datasets.list_datasets()[-3:]
-    ['kuairand_pure', 'prepared', 'synthetic']
+    ['prepared', 'table', 'synthetic']
     """
     return list(_DATASETS)
 
@@ -237,6 +240,11 @@ def load(
                 f"Received: split={split!r}, data_dir={data_dir!r}"
             )
         return getattr(rows, split).dataset(batch_size, **arguments)
+    if name == "table":
+        raise ValueError(
+            "table: expected a dataset that has a name. Received: a file of one's own, which "
+            "ke.datasets.from_table splits and encodes"
+        )
     if name != "prepared":
         data_dir = find_prepared(name, data_dir)
     elif data_dir is None:

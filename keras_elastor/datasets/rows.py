@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data import Manifest, Preprocessor, Split, load, synthetic
+from keras_elastor.data import EncodedTable, Manifest, Preprocessor, Split, load, synthetic
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.files import hash_text
 
@@ -34,6 +34,7 @@ class Data:
         valid: Rows to choose by.
         test: Rows to report, perhaps none.
         preprocessor: What raw rows were encoded by, where there were such.
+        table: The encoded table of `ke.datasets.from_table`, which knows what became of columns.
     """
 
     schema: FeatureSchema
@@ -41,6 +42,7 @@ class Data:
     valid: Any
     test: Any
     preprocessor: Preprocessor | None = None
+    table: EncodedTable | None = None
 
     @property
     def judged(self) -> str:
@@ -119,7 +121,7 @@ def prepared_rows(data_dir: str | os.PathLike[str], valid: str = "valid") -> Dat
         PreparedSplit(folder, "train"),
         PreparedSplit(folder, valid),
         PreparedSplit(folder, "test") if "test" in manifest.splits else test,
-        Preprocessor.from_prepared(folder),
+        Preprocessor.load(folder),
     )
 
 

@@ -22,8 +22,14 @@ class LabelLoss(keras.losses.Loss):
     | "regression" | squared error, (z - y)^2 |
     | "count" | Poisson loss of the log-rate, exp(z) - y z |
 
+    Each is multiplied by its task's weight. A missing label of an optional task counts as a loss of
+    0, without a gradient: the sum is divided by the number of tasks and rows all the same, so that
+    a label which few rows have weighs as little as these rows.
+
     Args:
         kinds: Kind of each task's label, as `ke.FeatureSchema.label_kinds` has them.
+        weights: Weight of each task. Default: None, 1.
+        optional: Whether each task's label may be missing, NaN. Default: None, for no task.
         reduction: As for every Keras loss. Default: "sum_over_batch_size".
         name: Name of the loss. Default: "label_loss".
         dtype: As for every Keras loss.
@@ -45,6 +51,8 @@ class LabelLoss(keras.losses.Loss):
     def __init__(
         self,
         kinds: Iterable[LabelKind],
+        weights: Iterable[float] | None = None,
+        optional: Iterable[bool] | None = None,
         reduction: str = "sum_over_batch_size",
         name: str = "label_loss",
         dtype: Any = None,
@@ -58,16 +66,38 @@ class LabelLoss(keras.losses.Loss):
                 f"{', '.join(LABEL_KINDS)}. Received: kinds={self.kinds!r}"
             )
 
+        tasks = len(self.kinds)
+        self.weights = (1.0,) * tasks if weights is None else tuple(weights)
+        self.optional = (False,) * tasks if optional is None else tuple(optional)
+        for name in ("weights", "optional"):
+            if len(getattr(self, name)) != tasks:
+                raise ValueError(
+                    f"LabelLoss: expected `{name}` to have one entry for each of the {tasks} "
+                    f"tasks. Received: {name}={getattr(self, name)!r}"
+                )
+
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each row, `(batch,)`."""
-        losses = [
-            _loss(kind, y_true[:, task], y_pred[:, task]) for task, kind in enumerate(self.kinds)
-        ]
+        losses = [self._task_loss(task, y_true, y_pred) for task in range(len(self.kinds))]
         return ops.mean(ops.stack(losses, axis=-1), axis=-1)
+
+    def _task_loss(self, task: int, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        labels, logits = y_true[:, task], y_pred[:, task]
+        if not self.optional[task]:
+            return self.weights[task] * _loss(self.kinds[task], labels, logits)
+        missing = ops.isnan(labels)
+        # Of a NaN that is only left out of the result, the gradient would still be NaN.
+        losses = _loss(self.kinds[task], ops.where(missing, 0.0, labels), logits)
+        return self.weights[task] * ops.where(missing, 0.0, losses)
 
     def get_config(self) -> Config:
         """Arguments of the constructor."""
-        return {**super().get_config(), "kinds": self.kinds}
+        return {
+            **super().get_config(),
+            "kinds": self.kinds,
+            "weights": self.weights,
+            "optional": self.optional,
+        }
 
 
 def _loss(kind: LabelKind, labels: Tensor, logits: Tensor) -> Tensor:

@@ -103,8 +103,10 @@ class _Rows:
     def __init__(self, schema: FeatureSchema) -> None:
         self.schema = schema
         self.tasks = [
-            make_task(label, kind, schema.group is not None)
-            for label, kind in zip(schema.labels, schema.label_kinds, strict=True)
+            make_task(label, kind, schema.group is not None, optional)
+            for label, kind, optional in zip(
+                schema.labels, schema.label_kinds, schema.optional_labels, strict=True
+            )
         ]
         self.group_codes = GroupCodes()
         self.seen = 0

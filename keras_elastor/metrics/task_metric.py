@@ -18,6 +18,7 @@ class TaskMetric(keras.metrics.Metric):
     Args:
         metric: A Keras metric of one task.
         task: Number of the task, from 0 on.
+        optional: Whether a row may lack the label, NaN, and then does not count. Default: False.
         name: Name of the metric. Default: that of `metric`.
         dtype: As for every Keras metric.
 
@@ -30,11 +31,17 @@ class TaskMetric(keras.metrics.Metric):
     """
 
     def __init__(
-        self, metric: keras.metrics.Metric, task: int, name: str | None = None, dtype: Any = None
+        self,
+        metric: keras.metrics.Metric,
+        task: int,
+        name: str | None = None,
+        dtype: Any = None,
+        optional: bool = False,
     ) -> None:
         super().__init__(name=name or metric.name, dtype=dtype)
         self.metric = metric
         self.task = task
+        self.optional = optional
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
@@ -43,7 +50,10 @@ class TaskMetric(keras.metrics.Metric):
         weights = sample_weight
         if len(getattr(weights, "shape", ())) == 2 and weights.shape[1] > 1:
             weights = weights[:, column]
-        self.metric.update_state(labels[:, column], predictions[:, column], weights)
+        labels, predictions = labels[:, column], predictions[:, column]
+        if self.optional:
+            labels, weights = _without_missing(labels, weights)
+        self.metric.update_state(labels, predictions, weights)
 
     def result(self) -> Tensor:
         """The metric of the task so far."""
@@ -55,9 +65,24 @@ class TaskMetric(keras.metrics.Metric):
 
     def get_config(self) -> Config:
         """Arguments of the constructor."""
-        return {**super().get_config(), "metric": serialize(self.metric), "task": self.task}
+        return {
+            **super().get_config(),
+            "metric": serialize(self.metric),
+            "task": self.task,
+            "optional": self.optional,
+        }
 
     @classmethod
     def from_config(cls, config: Config) -> TaskMetric:
         """Make the metric from its config."""
         return cls(**{**config, "metric": deserialize(config["metric"])})
+
+
+def _without_missing(labels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
+    """Labels `(batch, 1)` and weights, both 0 where the label is NaN."""
+    missing = ops.isnan(labels)
+    present = ops.cast(ops.logical_not(missing), labels.dtype)
+    if weights is not None:
+        weights = ops.cast(ops.convert_to_tensor(weights), labels.dtype)
+        present = present * ops.reshape(weights, (-1, 1))
+    return ops.where(missing, 0.0, labels), present

@@ -22,8 +22,12 @@ class Task(abc.ABC):
 
     Args:
         label: Name of the label.
+
+    Attributes:
+        optional: Whether a row may lack the label, NaN, and then does not count.
     """
 
+    optional = False
     expected = ""
     """Right labels in words."""
 
@@ -59,12 +63,13 @@ class Task(abc.ABC):
         first_row: int,
     ) -> None:
         """Keep a batch whose first row has that number."""
-        self._check("labels", labels, self._is_label(labels), self.expected, first_row)
+        missing = np.isnan(labels) & self.optional
+        self._check("labels", labels, self._is_label(labels) | missing, self.expected, first_row)
         if weights is not None:
             is_weight = np.isfinite(weights) & (weights >= 0)
             expected = "finite numbers of at least 0"
             self._check("sample_weight", weights, is_weight, expected, first_row)
-        is_nan = np.isnan(logits)
+        is_nan = np.isnan(logits) & ~missing
         if is_nan.any():
             if not self.nan_rows:
                 self.first_nan_row = first_row + int(np.argmax(is_nan))
@@ -72,6 +77,10 @@ class Task(abc.ABC):
             logits = np.where(is_nan, np.float32(0), logits)  # Nothing is measured any more.
         if weights is not None and (weights == 1).all():
             weights = None
+        if missing.any():
+            labels, logits = labels[~missing], logits[~missing]
+            weights = None if weights is None else weights[~missing]
+            groups = None if groups is None else groups[~missing]
         self._keep(labels, logits, weights, groups)
 
     def _check(
@@ -191,15 +200,18 @@ class MeanTask(Task):
             yield name, metric(means) if means else None, problem
 
 
-def make_task(label: str, kind: LabelKind, grouped: bool) -> Task:
+def make_task(label: str, kind: LabelKind, grouped: bool, optional: bool = False) -> Task:
     """What measures a label of that kind.
 
     Args:
         label: Name of the label.
         kind: Its kind.
         grouped: Whether there is a group, which only binary labels have a metric for.
+        optional: Whether rows without the label are left out.
     """
-    return BinaryTask(label, grouped) if kind == "binary" else MeanTask(label, kind)
+    task = BinaryTask(label, grouped) if kind == "binary" else MeanTask(label, kind)
+    task.optional = optional
+    return task
 
 
 def _deviances(counts: _Array, log_rates: _Array) -> _Array:

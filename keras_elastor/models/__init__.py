@@ -18,6 +18,7 @@ from keras_elastor.models.baselines import (
 )
 from keras_elastor.models.grow import grow
 from keras_elastor.models.hidden_stages import hidden_stages
+from keras_elastor.models.multitask import PLE, MMoE
 from keras_elastor.models.ranking_model import RankingModel, encode, make_inputs
 from keras_elastor.models.registry import (
     create,
@@ -27,7 +28,7 @@ from keras_elastor.models.registry import (
     register_model,
     register_preset,
 )
-from keras_elastor.models.tokens import RankElastor, RankMixer
+from keras_elastor.models.tokens import RankElastor, RankMixer, RankUp, TokenFormer
 
 __all__ = [
     "DIN",
@@ -35,15 +36,19 @@ __all__ = [
     "DNN",
     "FM",
     "GDCN",
+    "PLE",
     "AutoInt",
     "DCNv2",
     "DeepFM",
     "FinalMLP",
     "LogisticRegression",
+    "MMoE",
     "MaskNet",
     "RankElastor",
     "RankMixer",
+    "RankUp",
     "RankingModel",
+    "TokenFormer",
     "WideAndDeep",
     "Wukong",
     "create",

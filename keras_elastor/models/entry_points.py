@@ -12,6 +12,8 @@ import numpy as np
 
 from keras_elastor.keras_compat.optimizer_state import build_optimizer
 from keras_elastor.keras_compat.recovery import WeightKeeper
+from keras_elastor.keras_compat.row_gradients import train_step_by_rows
+from keras_elastor.optimizers.split import tables_trained_by_rows
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.validation.columns import as_features, as_labels
 from keras_elastor.validation.rules import PREFIX
@@ -93,6 +95,13 @@ class CheckedModel(keras.Model):
         self._check(given)
         with self._protected():
             return super().predict_on_batch(**given)
+
+    def train_step(self, *args: Any) -> Any:
+        """`keras.Model.train_step`; `ke.optimizers.Split` gets the gradients of tables by rows."""
+        tables = tables_trained_by_rows(self.optimizer, self.trainable_variables)
+        if not tables:
+            return super().train_step(*args)
+        return train_step_by_rows(self, super().train_step, tables, *args)
 
     def make_train_function(self, force: bool = False) -> Any:
         """`keras.Model.make_train_function`; what a step reached is never lost."""

@@ -14,6 +14,7 @@ from keras_elastor.label import LabelKind
 from keras_elastor.losses import LabelLoss
 from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance, TaskMetric
 from keras_elastor.models.entry_points import CheckedModel
+from keras_elastor.optimizers.split import check_optimizer
 from keras_elastor.schema import FeatureSchema
 
 
@@ -49,12 +50,13 @@ class LogitModel(CheckedModel):
         ('adam', 'binary_crossentropy')
 
         Raises:
-            ValueError: If the loss is a cross-entropy and a label is a regression or a count.
+            ValueError: If the loss is a cross-entropy and a label is a regression or a count, or
+                an optimizer of tables is given without `ke.optimizers.Split`.
         """
         given = dict(inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments)
         del given["self"]
         if "loss" not in given:
-            given["loss"] = _loss_of(self.schema.label_kinds)
+            given["loss"] = _loss_of(self.schema)
             if not {"metrics", "weighted_metrics"} & given.keys():
                 given["metrics"] = _metrics_of(self.schema)
         self._refuse_cross_entropy(given["loss"])
@@ -63,6 +65,7 @@ class LogitModel(CheckedModel):
                 f"{type(self).__name__} '{self.name}' gives logits. {advice}", stacklevel=2
             )
         super().compile(**{"optimizer": "adam", **given})
+        check_optimizer(self.optimizer)
 
     def _refuse_cross_entropy(self, loss: Any) -> None:
         """Numbers outside of [0, 1] have no cross-entropy, but Keras gives one."""
@@ -70,6 +73,15 @@ class LogitModel(CheckedModel):
             found = _find("loss", one) if isinstance(one, str) else one
             if not isinstance(found, keras.losses.BinaryCrossentropy):
                 continue
+            for name, is_optional in zip(
+                self.schema.labels, self.schema.optional_labels, strict=True
+            ):
+                if is_optional:
+                    raise ValueError(
+                        f"{type(self).__name__} '{self.name}', label '{name}', which may be "
+                        "missing: expected a loss that leaves out what is NaN. Received: a binary "
+                        "cross-entropy. Leave `loss` out to get ke.losses.LabelLoss"
+                    )
             for name, kind in zip(self.schema.labels, self.schema.label_kinds, strict=True):
                 if kind in ("regression", "count"):
                     raise ValueError(
@@ -112,19 +124,21 @@ class LogitModel(CheckedModel):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
 
-def _loss_of(kinds: tuple[LabelKind, ...]) -> keras.losses.Loss:
-    if set(kinds) <= {"binary", "soft"}:
+def _loss_of(schema: FeatureSchema) -> keras.losses.Loss:
+    is_plain = set(schema.label_weights) == {1.0} and not any(schema.optional_labels)
+    if is_plain and set(schema.label_kinds) <= {"binary", "soft"}:
         return keras.losses.BinaryCrossentropy(from_logits=True)
-    return LabelLoss(kinds)
+    return LabelLoss(schema.label_kinds, schema.label_weights, schema.optional_labels)
 
 
 def _metrics_of(schema: FeatureSchema) -> list[keras.metrics.Metric]:
     """The metrics of each task, by the kind of its label."""
-    if schema.num_tasks == 1:
+    if schema.num_tasks == 1 and not schema.optional_labels[0]:
         return _metrics_of_kind(schema.label_kinds[0])
+    suffixes = [""] if schema.num_tasks == 1 else [f"_{name}" for name in schema.labels]
     return [
-        TaskMetric(metric, task, f"{metric.name}_{name}")
-        for task, (name, kind) in enumerate(zip(schema.labels, schema.label_kinds, strict=True))
+        TaskMetric(metric, task, metric.name + suffix, optional=schema.optional_labels[task])
+        for task, (suffix, kind) in enumerate(zip(suffixes, schema.label_kinds, strict=True))
         for metric in _metrics_of_kind(kind)
     ]
 

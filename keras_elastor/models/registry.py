@@ -105,7 +105,7 @@ def list_models(pattern: str = "*") -> list[str]:
     Example:
 
     >>> ke.models.list_models("rank*")
-    ['rank_elastor', 'rank_mixer']
+    ['rank_elastor', 'rank_mixer', 'rank_up']
     """
     return _matching(_MODELS, pattern)
 

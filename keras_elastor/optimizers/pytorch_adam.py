@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_elastor.keras_compat.fused_adam import fused_adam
 from keras_elastor.utils.saving import register
 
 
@@ -59,6 +61,29 @@ class PyTorchAdam(keras.optimizers.Adam):
         if kwargs.pop("amsgrad", False):
             raise ValueError("PyTorchAdam: expected amsgrad=False. Received: amsgrad=True")
         super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
+
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        """Move all variables; on PyTorch in one pass over each."""
+        if keras.backend.backend() != "torch":
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        places = [self._get_variable_index(variable) for variable in trainable_variables]
+        fused_adam(
+            [variable.value for variable in trainable_variables],
+            [
+                ops.cast(gradient, variable.dtype)
+                for gradient, variable in zip(grads, trainable_variables, strict=True)
+            ],
+            [self._momentums[place].value for place in places],
+            [self._velocities[place].value for place in places],
+            learning_rate=learning_rate,
+            step=self.iterations + 1,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable."""

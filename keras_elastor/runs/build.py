@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
 from keras_elastor import models
-from keras_elastor.data import synthetic
+from keras_elastor.data import from_dataframe, synthetic
 from keras_elastor.datasets.registry import is_prepared, reader_of
 from keras_elastor.datasets.rows import Data
+from keras_elastor.datasets.table import from_table
 from keras_elastor.models.encoder_template import merge_arguments
 from keras_elastor.models.registry import find_model
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.plain_values import check_arguments, suggest
 from keras_elastor.utils.saving import deserialize
+
+# Functions that take the further arguments of a dataset's reader.
+_HANDED_ON: Mapping[str, tuple[Callable[..., Any], ...]] = {
+    "synthetic": (synthetic,),
+    "table": (from_table, from_dataframe),
+}
 
 
 def load_data(config: RunConfig) -> Data:
@@ -33,8 +42,7 @@ def load_data(config: RunConfig) -> Data:
             "--data-dir RAW --output FOLDER. Then give FOLDER as its data_dir"
         )
     where = "dataset.arguments"
-    known = [reader, synthetic] if name == "synthetic" else [reader]
-    check_arguments(known, arguments, where)
+    check_arguments([reader, *_HANDED_ON.get(name, ())], arguments, where)
     try:
         inspect.signature(reader).bind(**arguments)
     except TypeError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.bootstrap import METRICS, Interval, paired_differences
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import Named, RunConfig
@@ -92,6 +93,7 @@ def compare(
     dataset: Named | None = None,
     num_resamples: int = 1000,
     verbose: bool = False,
+    data: Data | None = None,
 ) -> Comparison:
     """Train models at equal budget, with several seeds, and compare them on the test rows.
 
@@ -109,6 +111,7 @@ def compare(
         dataset: Replaces the configs' dataset. Default: theirs.
         num_resamples: Resamples of the bootstrap. Default: 1000.
         verbose: Whether to show progress bars.
+        data: The dataset of the configs, where it has been read before. Default: read it.
 
     Returns:
         The table, which is also written into a folder beside those of the runs.
@@ -140,7 +143,7 @@ def compare(
     if dataset is not None:
         configs = [dataclasses.replace(config, dataset=dataset) for config in configs]
     _check(configs, seeds)
-    data = load_data(configs[0])
+    data = load_data(configs[0]) if data is None else data
     if data.schema.num_tasks > 1:
         raise ValueError("Expected a dataset with one label: models of several are not compared")
     if data.schema.label_kinds != ("binary",):

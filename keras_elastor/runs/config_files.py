@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from keras_elastor.utils.files import write_text
 from keras_elastor.utils.optional import import_optional
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for a text; YAML 1.2 and everybody else for a number.
@@ -33,6 +34,24 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"Received: {type(values).__name__}"
         )
     return values
+
+
+def write_file(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
+    """Write plain values to a JSON file, or, unless the name ends in .json, a YAML file.
+
+    Raises:
+        DiskError: If the disk refuses.
+    """
+    if Path(path).suffix == ".json":
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    else:
+        yaml = import_optional("yaml", extra="runs")
+        plain = json.loads(json.dumps(values))
+        # Mappings without others inside stand on one line each, as a person would write them.
+        text = yaml.safe_dump(
+            plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+        )
+    write_text(path, text)
 
 
 def _parse_json(text: str, path: Path) -> Any:

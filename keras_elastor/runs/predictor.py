@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, require_right_rows, to_polars
-from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.vocabularies.encoding import Encoder
-from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
-from keras_elastor.data.vocabularies.vector_table import vectors_of
+from keras_elastor.data.shift import warn_of_shift
 from keras_elastor.label import LabelKind
 from keras_elastor.runs.config_files import read_file
+from keras_elastor.runs.predictor_card import card_of_run, make_card
+from keras_elastor.runs.run_folder import PREPROCESSOR as _PREPROCESSOR
 from keras_elastor.runs.runner import load_model
 from keras_elastor.utils.files import atomic_folder, describe_versions, write_text
 
 _FILE = "predictor.json"
 _FORMAT = 1
 _MODEL = "model.keras"
-_PREPROCESSOR = "preprocessor"
 # Rows that are encoded at a time.
 _CHUNK = 1 << 16
 
@@ -35,6 +35,9 @@ class Predictor:
         model: A model that outputs logits `(rows, tasks)`, as all of `ke.models` do.
         preprocessor: What its training rows were encoded by, such as
             `ke.data.from_dataframe(...).preprocessor`.
+        card: What shall be known of the model, plain values, such as `{"metrics": {"auc": 0.73}}`.
+            Its class, numbers of parameters, the time and versions of packages are added where they
+            are not given; `from_run` also has data and metrics. Default: None.
 
     Example:
 
@@ -55,7 +58,12 @@ class Predictor:
         ValueError: If the model was made for other features than the preprocessor gives.
     """
 
-    def __init__(self, model: keras.Model, preprocessor: Preprocessor) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        preprocessor: Preprocessor,
+        card: Mapping[str, Any] | None = None,
+    ) -> None:
         schema = getattr(model, "schema", preprocessor.schema)
         wrong = set(schema.features) ^ set(preprocessor.schema.features)
         if wrong or schema.label != preprocessor.schema.label:
@@ -66,6 +74,7 @@ class Predictor:
             )
         self.model = model
         self.preprocessor = preprocessor
+        self.card = make_card(model, card)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -78,7 +87,9 @@ class Predictor:
         Args:
             rows: One row or millions: a pandas or polars DataFrame, an Arrow table, a list of one
                 dict per row, or a dict of one list per column, with the columns of the features;
-                other columns are not looked at.
+                other columns are not looked at. An Arrow stream (`pyarrow.RecordBatchReader`, such
+                as that of `pyarrow.dataset.dataset("rows.parquet").scanner().to_reader()`) is read
+                batch by batch.
             batch_size: Rows per step of the model; some rows are encoded at a time, so that the
                 memory beside the rows does not grow with their number.
 
@@ -92,16 +103,17 @@ class Predictor:
             ValueError: If there are no rows, a column is missing, or a value is wrong; the message
                 names row, column, value and what was expected.
         """
-        frame = to_polars(rows)
-        if not len(frame):
-            raise ValueError("Expected rows to predict. Received: none")
-        # Few rows do not wait for a whole batch; sizes are few, as each is compiled anew.
-        batch_size = min(batch_size, _CHUNK, 1 << (len(frame) - 1).bit_length())
         parts = []
-        for start in range(0, len(frame), _CHUNK):
-            features, bad = self.preprocessor.encode(frame[start : start + _CHUNK])
+        for start, frame in _chunks(rows):
+            features, bad = self.preprocessor.encode(frame)
             require_right_rows(bad, first_row=start, all_read=False)
-            parts.append(self.predict_features(features, batch_size))
+            if not start:
+                warn_of_shift(self.preprocessor.schema, self.preprocessor.profile, features)
+            # Few rows do not wait for a whole batch; sizes are few, as each is compiled anew.
+            size = min(batch_size, 1 << (len(frame) - 1).bit_length())
+            parts.append(self.predict_features(features, size))
+        if not parts:
+            raise ValueError("Expected rows to predict. Received: none")
         return {name: np.concatenate([part[name] for part in parts]) for name in self.labels}
 
     def predict_features(
@@ -145,7 +157,7 @@ class Predictor:
         |---|---|
         | `model.keras` | the model, for `keras.models.load_model` after `import keras_elastor` |
         | `preprocessor/` | recipe, schema and vocabularies, as `Preprocessor.save` writes them |
-        | `predictor.json` | versions of the packages, and the backend, that wrote it |
+        | `predictor.json` | the card; versions of the packages, and the backend, that wrote it |
 
         Args:
             folder: A new folder, or one that a predictor was saved in, which is replaced. It
@@ -158,7 +170,12 @@ class Predictor:
         with atomic_folder(folder, _FILE) as path:
             self.model.save(path / _MODEL)
             self.preprocessor.save(path / _PREPROCESSOR)
-            config = {"format": _FORMAT, "labels": self.labels, **describe_versions()}
+            config = {
+                "format": _FORMAT,
+                "labels": self.labels,
+                **describe_versions(),
+                "card": self.card,
+            }
             write_text(path / _FILE, json.dumps(config, indent=2) + "\n")
 
     @classmethod
@@ -190,7 +207,7 @@ class Predictor:
                 f"{path / _MODEL}: not a readable model ({error}). It was written by "
                 f"{config.get('versions')}"
             ) from error
-        return cls(model, preprocessor)
+        return cls(model, preprocessor, config.get("card"))
 
     @classmethod
     def from_run(cls, folder: str | os.PathLike[str]) -> Predictor:
@@ -208,16 +225,22 @@ class Predictor:
         """
         run = Path(folder)
         model = load_model(run)
-        vocabularies = {}
-        if (run / "vocabularies.json").exists():
-            configs = read_file(run / "vocabularies.json")
-            vocabularies = {table: vocabulary_from_config(c) for table, c in configs.items()}
-        if (run / "recipe.json").exists():
-            recipe = Recipe.from_config(read_file(run / "recipe.json"))
-            config = read_file(run / "fitted.json")
-            fitted = Encoder.from_fitted_config(recipe, vocabularies, config, vectors_of(recipe))
-            return cls(model, Preprocessor.of_encoder(fitted))
-        return cls(model, Preprocessor.from_schema(model.schema, vocabularies))
+        card = card_of_run(run)
+        if (run / _PREPROCESSOR).is_dir():
+            return cls(model, Preprocessor.load(run / _PREPROCESSOR), card)
+        return cls(model, Preprocessor.from_schema(model.schema), card)
+
+
+def _chunks(rows: Rows) -> Iterator[tuple[int, Any]]:
+    """Some rows at a time as a polars frame, and how many were before."""
+    # Arrow's streams alone are read by this.
+    batches = rows if hasattr(rows, "read_next_batch") else [rows]
+    before = 0
+    for batch in batches:
+        frame = to_polars(batch)
+        for start in range(0, len(frame), _CHUNK):
+            yield before + start, frame[start : start + _CHUNK]
+        before += len(frame)
 
 
 def _prediction(kind: LabelKind, logits: np.ndarray) -> np.ndarray:

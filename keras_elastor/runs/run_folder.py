@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.checkpoint import Checkpoints
 from keras_elastor.runs.config import RunConfig
@@ -30,6 +31,11 @@ from keras_elastor.utils.files import (
     write_text,
 )
 
+PREPROCESSOR = "preprocessor"
+"""Folder of the preprocessor, in the folder of a run."""
+
+_SCHEMA = "schema.json"
+
 # HDF5 takes about 2 KiB for each array, and 8 KiB for a file.
 _NOTES_BYTES = 4096
 
@@ -42,7 +48,7 @@ class RunFolder:
     | file | what |
     |---|---|
     | `config.json`, `schema.json`, `versions.json` | what was run, on what, by what |
-    | `vocabularies.json`, `recipe.json`, `fitted.json` | what becomes of raw values, if known |
+    | `preprocessor/` | what becomes of raw values, if known; see `Preprocessor.save` |
     | `metrics.jsonl` | one line for each evaluation |
     | `ranks.jsonl` | effective ranks while it trained, where the config asks for an `analysis` |
     | `best.weights.h5`, `last.weights.h5` | weights for `model.load_weights` |
@@ -70,8 +76,9 @@ class RunFolder:
         """
         require_same_data(self.path, data)
         self.write_json("config.json", self.config.to_dict())
-        for name, value in _description(data).items():
-            self.write_json(name, value)
+        self.write_json(_SCHEMA, json.loads(data.schema.to_json()))
+        if data.preprocessor is not None and not (self.path / PREPROCESSOR).exists():
+            data.preprocessor.save(self.path / PREPROCESSOR)
         versions = describe_versions()
         present = self.path / "versions.json"
         if not present.exists():
@@ -164,28 +171,27 @@ class _LogFile(logging.FileHandler):
 
 def require_same_data(folder: Path, data: Data) -> None:
     """Raise RunError if a run was started on data of another schema or other ids."""
-    for name, value in _description(data).items():
-        path = folder / name
-        if path.exists() and _read_json(path) != value:
-            raise RunError(
-                f"{path} differs from that of the dataset: the data have changed since this run "
-                "was started. Give the data of the run, or delete its folder to start it anew"
-            )
+    schema = folder / _SCHEMA
+    changed = []
+    if schema.exists() and _read_json(schema) != json.loads(data.schema.to_json()):
+        changed.append(schema)
+    saved = folder / PREPROCESSOR
+    if saved.exists() and (
+        data.preprocessor is None or _read_preprocessor(saved) != data.preprocessor
+    ):
+        changed.append(saved)
+    if changed:
+        raise RunError(
+            f"{changed[0]} differs from that of the dataset: the data have changed since this run "
+            "was started. Give the data of the run, or delete its folder to start it anew"
+        )
 
 
-def _description(data: Data) -> dict[str, Any]:
-    """The files that say what raw values become, as plain values."""
-    described: dict[str, Any] = {"schema.json": json.loads(data.schema.to_json())}
-    preprocessor = data.preprocessor
-    if preprocessor is None:
-        return described
-    if preprocessor.vocabularies:
-        configs = {name: words.get_config() for name, words in preprocessor.vocabularies.items()}
-        described["vocabularies.json"] = configs
-    if preprocessor.recipe is not None:
-        described["recipe.json"] = preprocessor.recipe.get_config()
-        described["fitted.json"] = json.loads(json.dumps(preprocessor.fitted_config()))
-    return described
+def _read_preprocessor(folder: Path) -> Preprocessor:
+    try:
+        return Preprocessor.load(folder)
+    except (ValueError, FileNotFoundError) as error:
+        raise RunError(f"{error}. The file is damaged: delete the folder to start anew") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_elastor.metrics.evaluate import evaluate
+from keras_elastor.optimizers.split import follows_schedule
 from keras_elastor.training.plateau import Plateau
 
 
@@ -57,8 +58,7 @@ class EvaluationCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse to lower a learning rate that follows a schedule."""
-        rate = self.model.optimizer.learning_rate
-        if self.plateau.factor != 1 and not isinstance(rate, keras.Variable):
+        if self.plateau.factor != 1 and follows_schedule(self.model.optimizer):
             raise ValueError(
                 "Expected an optimizer whose learning rate is a number, as an evaluation without "
                 f"gain multiplies it by {self.plateau.factor:g}. Received: "
@@ -114,7 +114,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         if gain:
             self.save_best()
         elif self.plateau.factor != 1:
-            self.model.optimizer.learning_rate.assign(self.plateau.lower(learning_rate))
+            self.model.optimizer.learning_rate = self.plateau.lower(learning_rate)
         if self.plateau.is_over:
             self.model.stop_training = True
         return metrics

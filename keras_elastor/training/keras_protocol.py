@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_elastor import optimizers
+from keras_elastor.optimizers.split import check_optimizer, follows_schedule
 from keras_elastor.training.protocol import Protocol, register_protocol
 from keras_elastor.utils.plain_values import check_arguments, suggest
 
@@ -29,7 +30,8 @@ class KerasProtocol(Protocol):
     Args:
         optimizer: Name, or name and arguments, such as
             `{"name": "adamw", "learning_rate": 1e-3}`; a `learning_rate` that is a schedule is
-            named in the same way. Default: "adam".
+            named in the same way, and so are `tables` and `dense` of "split", which is
+            `ke.optimizers.Split`. Default: "adam".
         loss: Name, or name and arguments. Models give logits, so that a loss that can take them
             does. None is the loss of the model's labels, by their kinds. Default:
             "binary_crossentropy".
@@ -63,23 +65,16 @@ class KerasProtocol(Protocol):
         super().__post_init__()
         self.make_loss()
         optimizer = self.make_optimizer()
-        follows = not isinstance(optimizer.learning_rate, keras.Variable)
+        check_optimizer(optimizer)
         self.check(
             "learning_rate_factor",
-            not follows or self.learning_rate_factor == 1,
+            not follows_schedule(optimizer) or self.learning_rate_factor == 1,
             "1, as the learning rate follows a schedule",
         )
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
         """A new optimizer."""
-        values = _with_name(self.optimizer, "optimizer")
-        rate = values.get("learning_rate")
-        if isinstance(rate, Mapping):
-            where = "optimizer.learning_rate"
-            base = keras.optimizers.schedules.LearningRateSchedule
-            values["learning_rate"] = _make(base, [keras.optimizers.schedules], rate, where)
-        modules = [keras.optimizers, optimizers]
-        return _make(keras.optimizers.Optimizer, modules, values, "optimizer")
+        return _make_optimizer(self.optimizer, "optimizer")
 
     def make_loss(self) -> keras.losses.Loss | None:
         """The loss, on logits where it can take them; None for that of the labels' kinds."""
@@ -104,6 +99,22 @@ class KerasProtocol(Protocol):
         if loss is not None:
             arguments["loss"] = loss
         model.compile(optimizer=self.make_optimizer(), **arguments)
+
+
+def _make_optimizer(value: str | Mapping[str, Any], where: str) -> keras.optimizers.Optimizer:
+    values = _with_name(value, where)
+    rate = values.get("learning_rate")
+    if isinstance(rate, Mapping):
+        base = keras.optimizers.schedules.LearningRateSchedule
+        schedules = [keras.optimizers.schedules]
+        values["learning_rate"] = _make(base, schedules, rate, f"{where}.learning_rate")
+    # The parts of `ke.optimizers.Split`.
+    for part in ("tables", "dense"):
+        if isinstance(values.get(part), str | Mapping):
+            values[part] = _make_optimizer(values[part], f"{where}.{part}")
+    modules = [keras.optimizers, optimizers]
+    made: keras.optimizers.Optimizer = _make(keras.optimizers.Optimizer, modules, values, where)
+    return made
 
 
 def _with_name(value: str | Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -139,8 +150,21 @@ def _make(base: type, modules: list[ModuleType], value: Any, where: str) -> Any:
     arguments = _with_name(value, where)
     name = arguments.pop("name")
     kind = _find(base, modules, name, where)
-    check_arguments([kind], arguments, f"protocol.{where}")
+    check_arguments(_constructors(kind), arguments, f"protocol.{where}")
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"'protocol.{where}' of {name}: {error}") from error
+
+
+def _constructors(kind: type) -> list[Any]:
+    """The constructors that take the arguments of a class: its own and those it hands on to."""
+    found: list[Any] = []
+    for one in kind.__mro__:
+        constructor = vars(one).get("__init__")
+        if constructor is not None:
+            found.append(constructor)
+            parameters = inspect.signature(constructor).parameters.values()
+            if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
+                break
+    return found

@@ -15,12 +15,32 @@ register = keras.saving.register_keras_serializable(package="keras_elastor")
 
 
 def serialize(value: Any) -> Any:
-    """A layer, a list of layers or None as plain values."""
+    """A layer as a template, a list of layers or None as plain values.
+
+    While a model is saved or loaded, Keras notes in a config which object it was made of, so that
+    what was one object becomes one again. What is made of a template is always new.
+    """
     if isinstance(value, list | tuple):
         return [serialize(item) for item in value]
     if isinstance(value, Mapping):
         return {name: serialize(item) for name, item in value.items()}
-    return keras.saving.serialize_keras_object(value)
+    return _plain_config(value)
+
+
+def _plain_config(value: Any) -> Any:
+    return _without_identity(keras.saving.serialize_keras_object(value))
+
+
+def _without_identity(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {
+            name: _without_identity(value)
+            for name, value in config.items()
+            if name != "shared_object_id"
+        }
+    if isinstance(config, list | tuple):
+        return type(config)(_without_identity(item) for item in config)
+    return config
 
 
 def serialize_arguments(arguments: Mapping[str, Any]) -> Config:
@@ -32,7 +52,7 @@ def serialize_arguments(arguments: Mapping[str, Any]) -> Config:
         dtype = (
             policy.name
             if type(policy) is keras.dtype_policies.DTypePolicy
-            else (keras.saving.serialize_keras_object(policy))
+            else _plain_config(policy)
         )
     return {**plain, "dtype": dtype} if "dtype" in arguments else plain
 
@@ -93,11 +113,11 @@ def clone_layer(layer: Any, name: str | None = None, dtype: Any = None) -> Any:
     """
     if layer is None:
         return None
-    config = keras.saving.serialize_keras_object(layer)
+    config = serialize(layer)
     if name is not None:
         config["config"]["name"] = name
     if dtype is not None:
-        _set_dtype(config, keras.saving.serialize_keras_object(keras.dtype_policies.get(dtype)))
+        _set_dtype(config, _plain_config(keras.dtype_policies.get(dtype)))
     return keras.saving.deserialize_keras_object(config)
 
 

@@ -36,5 +36,8 @@ An MLP also takes a list of these, one per hidden layer.
 NormalizationLike: TypeAlias = str | keras.layers.Layer | Config | None
 """A name such as "rms", "layer" or "batch", a layer as a template, its config, or None."""
 
+UnitsLike: TypeAlias = Sequence[int | keras.layers.Layer | Config] | keras.layers.Layer
+"""Widths of hidden layers; a layer in place of a width stands for itself."""
+
 RateLike: TypeAlias = float | Sequence[float]
 """A dropout rate, or a list of rates, one per hidden layer of an MLP."""

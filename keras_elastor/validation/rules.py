@@ -146,8 +146,8 @@ _LABELS: dict[str, tuple[float, float, bool, str]] = {
 }
 
 
-def _is_no_label(labels: Any, kinds: Sequence_[str]) -> Any:
-    """Marks labels that are not of their task's kind."""
+def _is_no_label(labels: Any, kinds: Sequence_[str], optional: Sequence_[bool]) -> Any:
+    """Marks labels that are not of their task's kind, nor missing where they may be."""
     # One task may come without an axis of tasks.
     low, high, whole = (
         column[0] if len(column) == 1 else list(column)
@@ -155,7 +155,11 @@ def _is_no_label(labels: Any, kinds: Sequence_[str]) -> Any:
     )
     with np.errstate(invalid="ignore"):
         is_fraction = labels % 1 != 0
-    return _is_not_finite(labels) | (labels < low) | (labels > high) | (is_fraction & whole)
+    bad = _is_not_finite(labels) | (labels < low) | (labels > high) | (is_fraction & whole)
+    if not any(optional):
+        return bad
+    required = [not one for one in optional]
+    return bad & ((labels == labels) | (required[0] if len(required) == 1 else required))
 
 
 def _label_rule(schema: FeatureSchema) -> Rule:
@@ -168,7 +172,7 @@ def _label_rule(schema: FeatureSchema) -> Rule:
         f"label {', '.join(map(repr, schema.labels))}",
         dtypes=(*_NUMBER, "bool"),
         row_shapes=((), (1,)) if tasks == 1 else ((tasks,),),
-        is_bad=lambda labels: _is_no_label(labels, kinds),
+        is_bad=lambda labels: _is_no_label(labels, kinds, schema.optional_labels),
         expected="; ".join(dict.fromkeys(expected)),
         advice="Turn the outcome into 0 or 1 in the pipeline and drop rows without one"
         if is_binary

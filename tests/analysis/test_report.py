@@ -18,6 +18,7 @@ from keras_elastor.analysis.predictions import Predictions, auc_by_group_size, c
 from keras_elastor.analysis.report import _make_report
 from keras_elastor.analysis.sentences import describe
 from tests.assertions import raises_value_error
+from tests.backends import slow_but_on_pytorch
 from tests.checks import random_batch
 from tests.models.test_models import SCHEMA, make
 from tests.runs.runs import make_config
@@ -236,6 +237,7 @@ def runs(tmp_path_factory):
     return [ke.runs.run(config).folder for config in configs]
 
 
+@slow_but_on_pytorch
 def test_analyze_runs(runs, tmp_path, capsys):
     out = tmp_path / "new" / "report.html"
     arguments = ["analyze", *map(str, runs), "--out", str(out), "--window", "32", "--quiet"]
@@ -250,6 +252,7 @@ def test_analyze_runs(runs, tmp_path, capsys):
     assert page.count("<h2>") == 9
 
 
+@slow_but_on_pytorch
 def test_what_a_run_is_reported_by(runs):
     found = ke.analysis.report_runs(runs[:1], window=32).findings["dnn"]
     logits = np.load(runs[0] / "logits.npy")[:, 0]
@@ -264,6 +267,7 @@ def test_what_a_run_is_reported_by(runs):
     assert found.evaluations.step.tolist() == [7, 14]
 
 
+@slow_but_on_pytorch
 def test_a_model_and_a_dataset(tmp_path):
     features, labels = random_batch(SCHEMA, batch=40)
     found = ke.analysis.report(
@@ -278,6 +282,7 @@ def test_a_model_and_a_dataset(tmp_path):
     assert Page(without.html).headings[-1] == "Embedding tables"
 
 
+@slow_but_on_pytorch
 def test_bad_input(runs, tmp_path, monkeypatch):
     with raises_value_error("at least one run"):
         ke.analysis.report_runs([])

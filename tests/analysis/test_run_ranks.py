@@ -11,6 +11,7 @@ import pytest
 import keras_elastor as ke
 from keras_elastor.analysis.run_ranks import read_lines, sample_rows
 from tests.assertions import raises_value_error
+from tests.backends import slow_but_on_pytorch
 from tests.runs.runs import DNN, make_config, power_cut
 
 ANALYSIS = {"every": 4, "rows": 48, "window": 16, "kinds": ["stable"]}
@@ -69,6 +70,7 @@ def watched(tmp_path_factory):
     return config, ke.runs.run(config).folder
 
 
+@slow_but_on_pytorch
 def test_the_last_weights_are_measured_on_the_rows_that_the_seed_chooses(watched):
     config, folder = watched
     data = ke.runs.load_data(config)
@@ -83,6 +85,7 @@ def test_the_last_weights_are_measured_on_the_rows_that_the_seed_chooses(watched
     assert [line for line in read_lines(folder / "ranks.jsonl") if line["step"] == 20] == expected
 
 
+@slow_but_on_pytorch
 def test_events(watched):
     pytest.importorskip("tensorboard")
     (path,) = (watched[1] / "tensorboard").iterdir()
@@ -91,6 +94,7 @@ def test_events(watched):
     assert b"logloss" in content
 
 
+@slow_but_on_pytorch
 @pytest.mark.parametrize("step", [0, 8, 20])
 def test_goes_on_where_the_run_goes_on(step, watched, tmp_path, monkeypatch):
     config = make_config(tmp_path, analysis=ANALYSIS)
@@ -106,6 +110,7 @@ def test_goes_on_where_the_run_goes_on(step, watched, tmp_path, monkeypatch):
     assert lines == expected
 
 
+@slow_but_on_pytorch
 def test_a_finished_run_says_that_it_is_not_analysed(tmp_path, caplog):
     ke.runs.run(make_config(tmp_path))
     with caplog.at_level(logging.WARNING):

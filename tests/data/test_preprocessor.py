@@ -137,7 +137,7 @@ class TestFolder:
         pl.DataFrame(LABELED).write_parquet(tmp_path / "train.parquet")
         files = {"train": tmp_path / "train.parquet"}
         ke.data.prepare(files, RECIPE, tmp_path / "out", progress=False)
-        prepared = ke.data.Preprocessor.from_prepared(tmp_path / "out")
+        prepared = ke.data.Preprocessor.load(tmp_path / "out")
         assert as_lists(prepared.features(COLUMNS)) == IDS
 
     def test_something_else_is_left_alone(self, preprocessor, tmp_path):
@@ -165,7 +165,7 @@ class TestFolder:
         file = tmp_path / "saved" / "preprocessor.json"
         config = json.loads(file.read_text())
         file.write_text(json.dumps({**config, "format": 1}))
-        with raises_value_error("preprocessor.json", "format 2", "1"):
+        with raises_value_error("preprocessor.json", "format 3", "1"):
             ke.data.Preprocessor.load(tmp_path / "saved")
         file.write_text(json.dumps(config))
         (words,) = (tmp_path / "saved" / "vocabularies").iterdir()

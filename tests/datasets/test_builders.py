@@ -12,7 +12,7 @@ import pytest
 
 import keras_elastor as ke
 from keras_elastor.data.prepared.blocks import read_blocks
-from keras_elastor.data.prepared.manifest import load_encoder
+from keras_elastor.data.vocabularies.encoder_files import load_encoder
 from keras_elastor.datasets.files import find_files
 from tests.assertions import raises_value_error
 from tests.data.raw_files import read
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-OTHERS = ("kuairand_pure", "prepared", "synthetic")
+OTHERS = ("kuairand_pure", "prepared", "table", "synthetic")
 NAMES = [name for name in ke.datasets.list_datasets() if name not in OTHERS]
 
 

@@ -15,7 +15,7 @@ from tests.data.raw_files import read
 
 pytestmark = pytest.mark.backend_free
 
-OTHERS = ("kuairand_pure", "prepared", "synthetic")
+OTHERS = ("kuairand_pure", "prepared", "table", "synthetic")
 NAMES = [name for name in ke.datasets.list_datasets() if name not in OTHERS]
 FIELDS = {
     "criteo_x1": 39,
@@ -175,6 +175,8 @@ def test_all_names_are_known_everywhere():
         ke.datasets.get("criteo_x11")
     with raises_value_error("'zzz'", "Known are: criteo_x1"):
         ke.datasets.load("zzz", "train", 10)
+    with raises_value_error("table", "ke.datasets.from_table"):
+        ke.datasets.load("table", "train", 10)
     with raises_value_error("'synthetic'", "a run reads as it is"):
         ke.datasets.prepare("synthetic", ".", ".")
 

@@ -25,6 +25,8 @@ PAIR = [FLAT, random_inputs((6,), seed=1)]
 MASK = np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 1, 0, 1]], "float32")
 HISTORY = [random_inputs((4, 5)), MASK]
 HISTORY_AND_TARGET = [*HISTORY, random_inputs((5,), seed=1)]
+POSITIONS = np.array([[0, -1, 1, 2], [0, 1, 2, 3], [0, 1, 1, 4]], "int32")
+STREAM = [TOKENS, POSITIONS]
 FLAT_NORM = {"axis": (-2, -1)}
 
 
@@ -50,6 +52,11 @@ LAYERS = {
     "BilinearFusion": (
         partial(ke.layers.BilinearFusion, 2, num_heads=2),
         [FLAT, random_inputs((4,), seed=1)],
+        (3, 2),
+    ),
+    "ChainedHead": (
+        lambda **kwargs: ke.layers.ChainedHead(ke.layers.TaskTowers(2), (None, 0), **kwargs),
+        FLAT,
         (3, 2),
     ),
     "CompressedInteraction": (
@@ -111,8 +118,9 @@ LAYERS = {
     "FullMixing": (ke.layers.FullMixing, TOKENS, (3, 4, 8)),
     "FullMixing of blocks": (partial(ke.layers.FullMixing, 4), TOKENS, (3, 4, 8)),
     "GatedCrossLayer": (ke.layers.GatedCrossLayer, PAIR, (3, 6)),
+    "GlobalToken": (partial(ke.layers.GlobalToken, 32), TOKENS, (3, 32)),
     "InteractingAttention": (
-        partial(ke.layers.InteractingAttention, 64, 2, use_layer_norm=True, dropout=0.1),
+        partial(ke.layers.InteractingAttention, 64, 2, normalization="layer", dropout=0.1),
         TOKENS,
         (3, 4, 64),
     ),
@@ -156,8 +164,24 @@ LAYERS = {
         (3, 4, 8),
     ),
     "PerTokenLayerNormalization": (ke.layers.PerTokenLayerNormalization, TOKENS, (3, 4, 8)),
+    "PerTokenMoE": (
+        partial(
+            ke.layers.PerTokenMoE,
+            ke.layers.PerTokenFFN([16], dropout=0.1),
+            num_experts=3,
+            training_output="mean",
+        ),
+        TOKENS,
+        (3, 4, 8),
+    ),
     "PerTokenRMSNormalization": (ke.layers.PerTokenRMSNormalization, TOKENS, (3, 4, 8)),
     "PeriodicEmbedding": (partial(ke.layers.PeriodicEmbedding, 32, 16), FLAT, (3, 6, 32)),
+    "PermutationTokenizer": (partial(ke.layers.PermutationTokenizer, 3, 6), TOKENS, (3, 3, 6)),
+    "PermutationTokenizer of a norm": (
+        partial(ke.layers.PermutationTokenizer, 2, 6, 1, None, "silu", "layer"),
+        TOKENS,
+        (3, 2, 6),
+    ),
     "PiecewiseLinearEmbedding": (
         partial(ke.layers.PiecewiseLinearEmbedding, 32, [-1.0, 0.0, 0.5]),
         FLAT,
@@ -186,7 +210,27 @@ LAYERS = {
         HISTORY_AND_TARGET,
         (3, 5),
     ),
+    "TaskExperts": (partial(ke.layers.TaskExperts, 2, [32]), FLAT, (3, 2, 32)),
+    "TaskExperts of a layered extraction": (
+        partial(ke.layers.TaskExperts, 3, [32], 2, 1, shared_output=True, activation="silu"),
+        TOKENS,
+        (3, 4, 32),
+    ),
+    "TaskTokens": (partial(ke.layers.TaskTokens, 2), TOKENS, (3, 6, 8)),
+    "TaskTowers": (partial(ke.layers.TaskTowers, 2, [32], "silu", dropout=0.1), TOKENS, (3, 2)),
+    "TaskTowers of features": (partial(ke.layers.TaskTowers, 2), FLAT, (3, 2)),
+    "TaskTowers of task tokens": (
+        partial(ke.layers.TaskTowers, 2, [32], "silu", pooling="mean", task_tokens=True),
+        TOKENS,
+        (3, 2),
+    ),
     "TokenMixing": (ke.layers.TokenMixing, TOKENS, (3, 4, 8)),
+    "UnifiedInteraction": (ke.layers.UnifiedInteraction, STREAM, (3, 4, 8)),
+    "UnifiedInteraction of a window": (
+        partial(ke.layers.UnifiedInteraction, 1, 3, 8.0, "normed", rotary=False),
+        STREAM,
+        (3, 4, 8),
+    ),
     "WukongBlock": (partial(ke.layers.WukongBlock, 3, 2, 2, [64]), TOKENS, (3, 5, 8)),
 }
 ABSTRACT = {"HistoryPooling", "NumericEmbedding", "Tokenizer"}

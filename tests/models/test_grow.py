@@ -108,6 +108,9 @@ OPTIMIZERS = {
     "rmsprop": lambda: keras.optimizers.RMSprop(centered=True, momentum=0.9),
     "muon": keras.optimizers.Muon,
     "pytorch_adam": ke.optimizers.PyTorchAdam,
+    "lazy_adam": ke.optimizers.Split,
+    "row_wise": lambda: ke.optimizers.Split(ke.optimizers.RowWiseAdagrad()),
+    "lazy_adagrad": lambda: ke.optimizers.Split(ke.optimizers.LazyAdagrad()),
     "accumulating": lambda: keras.optimizers.Adam(gradient_accumulation_steps=3),
     "loss_scale": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()),
 }
@@ -116,7 +119,8 @@ OPTIMIZERS = {
 @pytest.mark.parametrize(
     "name",
     all_on_pytorch(
-        OPTIMIZERS, ("adam", "adamw", "adafactor", "ftrl", "accumulating", "pytorch_adam")
+        OPTIMIZERS,
+        ("adam", "adamw", "adafactor", "ftrl", "accumulating", "pytorch_adam", "row_wise"),
     ),
 )
 def test_every_slot_moves_with_its_row(name):

@@ -37,9 +37,13 @@ SMALL = {
     },
     "GDCN": {"parallel_units": (8,), "num_cross_layers": 2},
     "LogisticRegression": {},
+    "MMoE": {"num_experts": 2, "expert_units": (8,), "tower_units": ()},
     "MaskNet": {"serial_units": (8, 8)},
+    "PLE": {"num_shared": 1, "num_own": 1, "expert_units": (8,), "tower_units": ()},
     "RankElastor": {"num_tokens": 2, "token_dim": 6},
     "RankMixer": {"num_tokens": 2, "token_dim": 6, "num_blocks": 1, "per_token_units": (8,)},
+    "RankUp": {"num_tokens": 1, "num_blocks": 1},
+    "TokenFormer": {"token_dim": 4, "num_full_blocks": 1, "windows": ()},
     "WideAndDeep": {"hidden_units": (8,)},
     "Wukong": {
         "num_blocks": 1,
@@ -98,7 +102,8 @@ OFFICIAL_SIZES = {
     "rank_mixer_avazu_dim64_base": 26_661_281,
     "rank_elastor_avazu_dim64_fast": 10_887_185,
 }
-HUGE = {"rank_mixer_100m", "rank_mixer_1b"}
+SPARSE = {f"rank_mixer_1b_moe_{active_of}" for active_of in (2, 4, 8)}
+HUGE = {"rank_mixer_100m", "rank_mixer_1b", *SPARSE}
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -182,6 +187,22 @@ def test_blocks_do_not_start_equal():
         for i in (0, 1)
     ]
     assert (kernels[0] != kernels[1]).all()
+
+
+@pytest.mark.usefixtures("drawn_by_numpy")
+def test_many_blocks_of_one_template_stay_apart_when_loaded(tmp_path):
+    """Keras takes what is cloned of one object while it loads a model for that object."""
+    model = make("RankElastor", num_blocks=3)
+    weights = model.get_weights()
+    for generation in ("first", "second"):
+        path = tmp_path / f"{generation}.keras"
+        model.save(path)
+        loaded = keras.models.load_model(path)
+        assert loaded.get_config() == model.get_config()
+        assert len({id(loaded.get_layer(f"ffn_{index}")) for index in range(3)}) == 3
+        for value, expected in zip(loaded.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(value, expected)
+        model = loaded
 
 
 def test_arguments_that_contradict_are_named():

@@ -19,7 +19,8 @@ if keras.backend.backend() == "tensorflow":
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    two_replicas = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    two_replicas = strategy.scope()
 else:
     assert len(keras.distribution.list_devices()) == 2
     two_replicas = keras.distribution.DataParallel().scope()
@@ -55,6 +56,30 @@ for name, value in metrics.items():
     np.testing.assert_allclose(metrics_of_two[name], value, rtol=1e-4, err_msg=name)
 for one, two in zip(weights, weights_of_two, strict=True):
     np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
+
+
+def weights_by_rows(scope):
+    with scope:
+        keras.utils.set_random_seed(0)
+        model = ke.models.DNN(source.schema, embedding_dim=8, hidden_units=[4])
+        tables, dense = ke.optimizers.LazyAdagrad(0.1), keras.optimizers.SGD(0.1)
+        model.compile(ke.optimizers.Split(tables, dense, global_clipnorm=0.1))
+        model.fit(train, verbose=0)
+        return model.get_weights()
+
+
+weights = weights_by_rows(contextlib.nullcontext())
+if keras.backend.backend() == "tensorflow":
+    try:
+        weights_by_rows(strategy.scope())
+    except ValueError as error:
+        assert "expected one replica" in str(error), error
+    else:
+        raise AssertionError("Expected an error")
+else:
+    weights_of_two = weights_by_rows(keras.distribution.DataParallel().scope())
+    for one, two in zip(weights, weights_of_two, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
 """
 
 

@@ -1,5 +1,4 @@
 import gzip
-import json
 
 import numpy as np
 import pytest
@@ -156,5 +155,23 @@ def test_vocabularies_travel_with_the_run(tmp_path):
     preprocessor = ke.data.Preprocessor.from_schema(data.schema, {"item": words})
     with folder.locked():
         folder.create(ke.runs.Data(data.schema, *[data.train] * 3, preprocessor))
-    stored = json.loads((folder.path / "vocabularies.json").read_text())
-    assert stored == {"item": {"values": ["b", "a"]}}
+    saved = ke.data.Preprocessor.load(folder.path / "preprocessor")
+    assert saved.vocabularies == {"item": words}
+    assert saved == preprocessor
+
+
+def test_a_run_needs_no_file_of_vectors(tmp_path):
+    config = make_config(tmp_path)
+    data = ke.runs.load_data(config)
+    file = tmp_path / "vectors.parquet"
+    pl.DataFrame({"id": [7], "vector": [[0.5, 2.0]]}).write_parquet(file)
+    recipe = ke.data.Recipe([ke.data.PretrainedColumn("item", file, dim=2)], label="click")
+    rows = pl.DataFrame({"item": [7, 8], "click": [0, 1]})
+    table = ke.data.from_dataframe(rows, recipe=recipe)
+    folder = RunFolder(config)
+    with folder.locked():
+        folder.create(ke.runs.Data(table.schema, *[data.train] * 3, table.preprocessor))
+        file.unlink()
+        folder.create(ke.runs.Data(table.schema, *[data.train] * 3, table.preprocessor))
+    saved = ke.data.Preprocessor.load(folder.path / "preprocessor")
+    assert saved.features(rows)["item"].tolist() == [[0.5, 2.0], [0.0, 0.0]]

@@ -121,6 +121,9 @@ def test_of_a_run_and_for_files(finished, tmp_path):
     config, result = finished
     split = ke.runs.load_data(config).test
     predictor = ke.Predictor.from_run(result.folder)
+    assert set(predictor.card["metrics"]) == {"valid", "test"}
+    assert predictor.card["run"] == result.folder.name
+    assert predictor.card["data"]["name"] == "synthetic"
     rows = pl.DataFrame({name: split.features[name] for name in predictor.preprocessor.sources})
     found = predictor.predict(rows)[predictor.labels[0]]
     auc = ke.metrics.exact_auc(split.labels, found)
@@ -132,3 +135,31 @@ def test_of_a_run_and_for_files(finished, tmp_path):
         ke.runs.predict_file(folder, tmp_path / "rows.csv", tmp_path / "out.parquet")
         written = pl.read_parquet(tmp_path / "out.parquet")["probability"]
         np.testing.assert_allclose(written, found, rtol=1e-5)
+
+
+def test_an_arrow_stream_is_predicted_batch_by_batch():
+    pa = pytest.importorskip("pyarrow")
+    rows = [{"item": item, "click": click} for item, click in (("a", 1), ("b", 0), ("c", 1))]
+    data = ke.data.from_dataframe(rows, label="click")
+    predictor = ke.Predictor(ke.models.LogisticRegression(data.schema), data.preprocessor)
+    asked = pa.table({"item": ["a", "c", "z", "b", None]})
+    expected = predictor.predict(asked)["click"]
+    stream = pa.RecordBatchReader.from_batches(asked.schema, asked.to_batches(max_chunksize=2))
+    np.testing.assert_array_equal(predictor.predict(stream)["click"], expected)
+    wrong = pa.RecordBatchReader.from_batches(asked.schema, [])
+    with pytest.raises(ValueError, match="Expected rows to predict"):
+        predictor.predict(wrong)
+
+
+def test_the_card_says_what_is_known(tmp_path):
+    rows = [{"item": "a", "click": 1}, {"item": "b", "click": 0}]
+    data = ke.data.from_dataframe(rows, label="click")
+    model = ke.models.LogisticRegression(data.schema)
+    made = ke.Predictor(model, data.preprocessor, card={"metrics": {"auc": 0.5}})
+    made.save(tmp_path / "saved")
+    card = ke.Predictor.load(tmp_path / "saved").card
+    assert card == made.card
+    assert card["metrics"] == {"auc": 0.5}
+    assert card["model"] == "LogisticRegression"
+    assert sum(card["parameters"].values()) == model.count_params()
+    assert {"made", "backend", "versions", "machine"} <= set(card)

@@ -21,7 +21,7 @@ import numpy as np
 from keras_elastor.data.numbers.row_sample import is_sample, merge_samples
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import BlockLayout, split_into_blocks
-from keras_elastor.data.prepared.manifest import Source, load_encoder, save_encoder
+from keras_elastor.data.prepared.manifest import Source
 from keras_elastor.data.reading.segment_rows import (
     check_recipe,
     raise_bad_row,
@@ -37,9 +37,10 @@ from keras_elastor.data.reading.segments import (
 )
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.vocabularies.encoder_files import load_encoder, save_encoder
 from keras_elastor.data.vocabularies.encoding import SAMPLE, Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
-from keras_elastor.data.vocabularies.vector_table import vectors_of
+from keras_elastor.data.vocabularies.vector_table import key_kinds, vectors_of
 from keras_elastor.utils.files import hash_file
 from keras_elastor.utils.optional import import_optional
 
@@ -82,6 +83,8 @@ class ClusterPreparation:
         """
         beam = import_optional("apache_beam", extra="beam")
         check_recipe(self.recipe)
+        vectors = vectors_of(self.recipe)
+        kinds = source_kinds(self.paths, self.recipe, key_kinds(vectors, self.recipe))
         files = [
             (f"{split}-{index}", path)
             for split, paths in self.paths.items()
@@ -91,7 +94,7 @@ class ClusterPreparation:
             _ = (
                 pipeline
                 | "Train" >> self._segments("train")
-                | "Count" >> beam.FlatMap(_count, self.recipe)
+                | "Count" >> beam.FlatMap(_count, self.recipe, kinds)
                 | "Add up" >> beam.CombinePerKey(_add_up)
                 | "Write counts" >> beam.MapTuple(self._write_counts)
             )
@@ -104,8 +107,7 @@ class ClusterPreparation:
         fitter = RecipeFitter(self.recipe)
         for name in fitter.names:
             fitter.add({name: self._read_counts(name)})
-        kinds = source_kinds(self.paths, self.recipe)
-        encoder = fitter.encoder(kinds, vectors_of(self.recipe), known_values)
+        encoder = fitter.encoder(kinds, vectors, known_values)
         save_encoder(self.folder, encoder)
         sources = {
             split: tuple(self._read_source(f"{split}-{index}") for index in range(len(paths)))
@@ -175,18 +177,20 @@ def _read(
         raise ValueError(f"{path}: expected rows. The file has none")
 
 
-def _right_rows(segment: Segment, recipe: Recipe, names: list[str]) -> TypedRows:
-    rows, bad = read_rows(segment, recipe, names)
+def _right_rows(
+    segment: Segment, recipe: Recipe, names: list[str], kinds: Mapping[str, str]
+) -> TypedRows:
+    rows, bad = read_rows(segment, recipe, names, kinds)
     if bad:
         raise_bad_row(segment, bad[0])
     return rows
 
 
 def _count(
-    named: tuple[str, list[str], Segment], recipe: Recipe
+    named: tuple[str, list[str], Segment], recipe: Recipe, kinds: Mapping[str, str]
 ) -> Iterable[tuple[str, DataFrame]]:
     name, names, segment = named
-    rows, file = _right_rows(segment, recipe, names), int(name.partition("-")[0])
+    rows, file = _right_rows(segment, recipe, names, kinds), int(name.partition("-")[0])
     first_row = segment.first_row - first_number(segment.path, recipe.file_columns is None)
     return RecipeFitter.summarize(rows, recipe, file, first_row).items()
 
@@ -208,8 +212,8 @@ def _encode(
     named: tuple[str, list[str], Segment], recipe: Recipe, folder: str
 ) -> Iterator[tuple[str, Block]]:
     name, names, segment = named
-    encoder = _encoder(folder, recipe)
-    rows = _right_rows(segment, recipe, names)
+    encoder = _encoder(folder)
+    rows = _right_rows(segment, recipe, names, encoder.kinds)
     layout = BlockLayout.of(encoder.schema, recipe)
     matrices = layout.pack(encoder.encode(rows), rows.labels, rows.weight)
     for number, block in enumerate(split_into_blocks(matrices)):
@@ -217,6 +221,6 @@ def _encode(
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(folder: str, recipe: Recipe) -> Encoder:
+def _encoder(folder: str) -> Encoder:
     """Read once by each worker."""
-    return load_encoder(folder, recipe)
+    return load_encoder(folder)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +13,14 @@ import numpy as np
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.prepared.blocks import DATASET, BlockLayout
 from keras_elastor.data.recipe import Recipe
-from keras_elastor.data.vocabularies.encoding import Encoder
-from keras_elastor.data.vocabularies.hash_buckets import vocabulary_from_config
-from keras_elastor.data.vocabularies.vector_table import VectorTable, pretrained, read_vectors
-from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.files import package_versions, write_text
 
 MANIFEST = "manifest.json"
-VOCABULARIES = "vocabularies"
-FITTED = "fitted.json"
-VECTORS = "vectors"
 REJECTED = "rejected.jsonl"
 # 2: equal values have one text in all storages; ids of floats, booleans and instants changed.
-_FORMAT = 2
+# 3: what encodes rows lies beside it as in a saved preprocessor.
+_FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,79 +203,3 @@ def plain_sums(sums: np.ndarray) -> tuple[int | float, ...]:
 def versions() -> dict[str, str]:
     """Versions of this package and of those that decide what it writes."""
     return package_versions(("polars", "pyarrow", "tensorflow", "tensorflow-datasets"))
-
-
-def save_encoder(folder: str | os.PathLike[str], encoder: Encoder) -> None:
-    """Write what a recipe got from its training rows, as readable files."""
-    save_vocabularies(folder, encoder.vocabularies)
-    save_vectors(folder, encoder.vectors)
-    text = json.dumps(encoder.fitted_config(), indent=1, ensure_ascii=False)
-    storage.write_bytes(storage.join(folder, FITTED), text.encode())
-
-
-def save_vocabularies(
-    folder: str | os.PathLike[str], vocabularies: Mapping[str, Vocabulary]
-) -> None:
-    """Write each vocabulary as a readable file, in the order of the tables."""
-    paths = [
-        storage.join(folder, VOCABULARIES, _file_name(number, table))
-        for number, table in enumerate(vocabularies)
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(Vocabulary.save, vocabularies.values(), paths))
-
-
-def save_vectors(folder: str | os.PathLike[str], vectors: Mapping[str, VectorTable]) -> None:
-    """Write the vectors of each pretrained column as a Parquet file."""
-    for number, (name, table) in enumerate(vectors.items()):
-        table.save(storage.join(folder, VECTORS, _file_name(number, name, "parquet")))
-
-
-def load_vectors(folder: str | os.PathLike[str], recipe: Recipe) -> dict[str, VectorTable]:
-    """Read what `save_vectors` wrote."""
-    return {
-        column.name: read_vectors(
-            storage.join(folder, VECTORS, _file_name(number, column.name, "parquet")), column.dim
-        )
-        for number, column in enumerate(pretrained(recipe))
-    }
-
-
-def _file_name(number: int, table: str, suffix: str = "json") -> str:
-    # Tables may have names that are no file names.
-    return f"{number:03d}_{re.sub(r'[^a-zA-Z0-9_.-]', '_', table)[:80]}.{suffix}"
-
-
-def load_vocabularies(
-    folder: str | os.PathLike[str], tables: Iterable[str]
-) -> dict[str, Vocabulary]:
-    """Read what `save_vocabularies` wrote.
-
-    Args:
-        folder: The folder.
-        tables: Names of the tables, in the order in which they were saved.
-    """
-    return {
-        table: _load_vocabulary(storage.join(folder, VOCABULARIES, _file_name(number, table)))
-        for number, table in enumerate(tables)
-    }
-
-
-def _load_vocabulary(path: str) -> Vocabulary:
-    try:
-        return vocabulary_from_config(json.loads(storage.read_bytes(path)))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def load_encoder(folder: str | os.PathLike[str], recipe: Recipe | None = None) -> Encoder:
-    """The recipe of a folder of prepared data, and what it got from the training rows.
-
-    Args:
-        folder: What `prepare` wrote.
-        recipe: The recipe, where the folder is not whole yet.
-    """
-    recipe = Manifest.load(folder).recipe if recipe is None else recipe
-    vocabularies = load_vocabularies(folder, recipe.tables)
-    fitted = json.loads(storage.read_bytes(storage.join(folder, FITTED)))
-    return Encoder.from_fitted_config(recipe, vocabularies, fitted, load_vectors(folder, recipe))

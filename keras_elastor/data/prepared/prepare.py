@@ -18,7 +18,7 @@ from keras_elastor.data.vocabularies.known_values import (
     check_known_values,
     describe_known_values,
 )
-from keras_elastor.data.vocabularies.vector_table import describe_vectors, vectors_of
+from keras_elastor.data.vocabularies.vector_table import describe_vectors, key_kinds, vectors_of
 from keras_elastor.utils.files import locked
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -121,7 +121,7 @@ def prepare(
     }
     for path, columns in names.items():
         require_columns(path, columns, recipe.sources)
-    kinds = source_kinds(paths, recipe)
+    kinds = source_kinds(paths, recipe, key_kinds(vectors, recipe))
     folder = Path(out_dir)
     with locked(folder):
         options = {

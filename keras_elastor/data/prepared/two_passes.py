@@ -27,9 +27,7 @@ from keras_elastor.data.prepared.manifest import (
     Shard,
     Source,
     SplitManifest,
-    load_encoder,
     plain_sums,
-    save_encoder,
     shard_from_config,
     versions,
 )
@@ -41,6 +39,7 @@ from keras_elastor.data.reading.segments import Segment, first_number, read_segm
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.vocabularies.encoder_files import load_encoder, save_encoder
 from keras_elastor.data.vocabularies.encoding import Encoder, RecipeFitter
 from keras_elastor.data.vocabularies.known_values import KnownValues
 from keras_elastor.data.vocabularies.vector_table import VectorTable
@@ -70,7 +69,7 @@ class Preparation:
         options: `on_error` and `segment_bytes`.
         progress: Whether to show a bar.
         known_values: By table, as for `ke.data.prepare`.
-        kinds: Of the values of each column in the training files.
+        kinds: Of the values of source columns, as `source_kinds` gives them.
         vectors: Of pretrained columns, by the column's name.
     """
 
@@ -192,7 +191,7 @@ class Preparation:
         """The vocabularies of the training rows, by the first pass or from an earlier call."""
         done = self._work / "vocabularies.done"
         if done.is_file():
-            return load_encoder(self._folder, self._recipe)
+            return load_encoder(self._folder)
         fitter = RecipeFitter(self._recipe)
         for split in self._paths:
             for summary in self._read_split(split):
@@ -251,7 +250,7 @@ class Preparation:
 
     def _read(self, segment: Segment) -> tuple[TypedRows, list[BadRow]]:
         """The right rows of a segment and the wrong ones, where these may be left out."""
-        rows, bad = read_rows(segment, self._recipe, self._names[segment.path])
+        rows, bad = read_rows(segment, self._recipe, self._names[segment.path], self._kinds)
         if bad and not self._skip:
             raise_bad_row(segment, bad[0], _ADVICE)
         for problem in bad:

@@ -25,6 +25,12 @@ def expected_values(dtype: str, wrong: Series) -> str:
     return _EXPECTED[dtype]
 
 
+def is_stored_text(values: Series) -> bool:
+    """Whether a polars column holds written values: strings, categories or bytes."""
+    pl = import_optional("polars", extra="data")
+    return values.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary)
+
+
 def parse_values(raw: Series, dtype: str) -> tuple[Series, Series]:
     """A column as String, Int64 or Float64, null where empty, and marks of unusable values."""
     pl = import_optional("polars", extra="data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +19,7 @@ from keras_elastor.data.columns.all_columns import (
 from keras_elastor.data.reading.segments import Segment, read_schema
 from keras_elastor.data.reading.text_rows import BadRow, parse_lines
 from keras_elastor.data.reading.typed_rows import TypedRows, parse_expression, type_rows
-from keras_elastor.data.reading.value_kinds import merge_kinds, value_kinds
+from keras_elastor.data.reading.value_kinds import kinds_by_table, merge_kinds, value_kinds
 from keras_elastor.data.recipe import Recipe
 
 
@@ -30,29 +30,34 @@ def check_recipe(recipe: Recipe) -> None:
             parse_expression(column.expression, column)
 
 
-def source_kinds(paths: Mapping[str, Sequence[Path]], recipe: Recipe) -> dict[str, str]:
-    """The kind of values that each column of the recipe holds in the training files.
+def source_kinds(
+    paths: Mapping[str, Sequence[Path]],
+    recipe: Recipe,
+    known: Iterable[tuple[str, Mapping[str, str]]] = (),
+) -> dict[str, str]:
+    """The kind of values that each column of the recipe holds in the files of a preparation.
 
     Args:
         paths: The files of each split.
         recipe: The columns.
+        known: Other places, such as files of vectors, with the kinds of the columns' values there.
 
     Raises:
-        ValueError: If a column holds another kind in another file; see `value_kinds`.
+        ValueError: If a column holds another kind in another file, or in another column of its
+            table; see `value_kinds`.
     """
-    named = []
+    named = [*known]
     for split in sorted(paths, key=lambda split: split != "train"):
         for path in paths[split]:
             try:
                 named.append((str(path), value_kinds(read_schema(path, recipe.sources), recipe)))
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error
-    merge_kinds(named)
-    return merge_kinds(named[: len(paths["train"])])
+    return kinds_by_table(merge_kinds(named), recipe)
 
 
 def read_rows(
-    segment: Segment, recipe: Recipe, columns: Sequence[str]
+    segment: Segment, recipe: Recipe, columns: Sequence[str], kinds: Mapping[str, str]
 ) -> tuple[TypedRows, list[BadRow]]:
     """The rows of a segment that are right, and what is wrong with the others.
 
@@ -60,6 +65,7 @@ def read_rows(
         segment: A run of rows.
         recipe: What their columns shall become.
         columns: Names of all columns of the file.
+        kinds: Of the values of source columns, as `source_kinds` gives them.
     """
     if isinstance(segment.data, bytes):
         coded = {
@@ -73,7 +79,7 @@ def read_rows(
         )
     else:
         table, numbers, bad = segment.data, np.arange(segment.num_rows), []
-    rows, _, wrong = type_rows(table, recipe)
+    rows, _, wrong = type_rows(table, recipe, kinds)
     bad += [dataclasses.replace(problem, row=int(numbers[problem.row])) for problem in wrong]
     return rows, sorted(bad, key=lambda problem: problem.row)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,10 +20,12 @@ from keras_elastor.data.columns.date_column import DateAge, DatePart
 from keras_elastor.data.reading.canonical_text import canonical_text
 from keras_elastor.data.reading.crossed_values import join_values
 from keras_elastor.data.reading.instants import days_of, parse_instants, part_of
-from keras_elastor.data.reading.parsing import expected_values, parse_values
+from keras_elastor.data.reading.parsing import expected_values, is_stored_text, parse_values
 from keras_elastor.data.reading.raw_column import RawColumn
 from keras_elastor.data.reading.stable_hash import stable_hash
+from keras_elastor.data.reading.text_as_kind import EXPECTED, text_as_kind
 from keras_elastor.data.reading.text_rows import BadRow
+from keras_elastor.data.reading.value_kinds import TEXT
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.label import Label, as_labels
 from keras_elastor.utils.optional import import_optional
@@ -69,7 +71,7 @@ class TypedRows:
 
 
 def type_rows(
-    table: Table, recipe: Recipe, with_label: bool = True
+    table: Table, recipe: Recipe, kinds: Mapping[str, str], with_label: bool = True
 ) -> tuple[TypedRows, np.ndarray, list[BadRow]]:
     """Parse, fill and transform the columns of some rows.
 
@@ -77,13 +79,14 @@ def type_rows(
         table: An Arrow table of the columns `recipe.sources`: text, dictionaries of text, or types
             as Parquet has them.
         recipe: What they shall become.
+        kinds: Of the values of source columns: where one is not text, text is read as that kind.
         with_label: Whether the rows have labels and weights.
 
     Returns:
         The rows that are right; their numbers in the table; what is wrong with the others.
     """
     pa = import_optional("pyarrow", extra="data")
-    checks = _Checks(table, recipe)
+    checks = _Checks(table, recipe, kinds)
     features = pa.table({column.name: checks.column(column) for column in recipe.columns})
     labels, group, weight = [np.empty((len(table), 0), np.float32)], None, None
     if with_label:
@@ -106,9 +109,10 @@ def type_rows(
 class _Checks:
     """The columns of a table one after another, and what is wrong in them."""
 
-    def __init__(self, table: Table, recipe: Recipe) -> None:
+    def __init__(self, table: Table, recipe: Recipe, kinds: Mapping[str, str]) -> None:
         self._table = table
         self._recipe = recipe
+        self._kinds = kinds
         self.bad = np.zeros(len(table), bool)
         self.problems: list[BadRow] = []
 
@@ -182,7 +186,8 @@ class _Checks:
         raw = self._raw(column.source_name, as_codes=True)
         if isinstance(column, DatePart):
             return raw.dictionary(part_of(self._instants(column, raw), column.part))
-        if raw.is_text and (column.dtype, column.expression, column.fill) == ("string", None, None):
+        is_plain = (column.dtype, column.expression, column.fill) == ("string", None, None)
+        if raw.is_text and is_plain and self._kinds.get(raw.name, TEXT) == TEXT:
             return raw.dictionary()
         values = self._parsed(column, raw, column.dtype)
         if column.expression is not None:
@@ -203,10 +208,7 @@ class _Checks:
 
     def _keys(self, column: PretrainedColumn) -> Array:
         raw = self._raw(column.source_name, as_codes=True)
-        values, bad = parse_values(raw.values, column.dtype)
-        if bad.any():
-            self._report(bad, raw, expected_values(column.dtype, raw.values.filter(bad)))
-        return raw.dictionary(values)
+        return raw.dictionary(self._values(raw, column.dtype))
 
     def _crossed(self, column: CrossedColumn) -> Array:
         """The texts of combinations, made once for each that occurs."""
@@ -214,10 +216,7 @@ class _Checks:
         texts, codes = [], []
         for name, dtype in zip(column.columns, column.dtypes, strict=True):
             raw = self._raw(name, as_codes=True)
-            values, bad = parse_values(raw.values, dtype)
-            if bad.any():
-                self._report(bad, raw, expected_values(dtype, raw.values.filter(bad)))
-            text = values.cast(pl.String)
+            text = self._values(raw, dtype).cast(pl.String)
             texts.append(text if column.fill is None else text.fill_null(column.fill))
             codes.append(raw.rows(np.arange(len(text))))
         joined, places = join_values(texts, codes)
@@ -240,9 +239,8 @@ class _Checks:
         flat = lists.filter(lengths > 0).explode().to_arrow()
         recipe = self._recipe
         elements = RawColumn.of(raw.name, flat, True, recipe.null_values, recipe.trim)
-        values, bad = parse_values(
-            elements.values, "integer" if column.dtype == "float" else column.dtype
-        )
+        dtype = "integer" if column.dtype == "float" else column.dtype
+        values, bad = self._parse(raw.name, elements.values, dtype)
         bad_rows = np.zeros(len(lists), bool)
         bad_rows[np.repeat(np.arange(len(lists)), lengths)[elements.rows(bad.to_numpy())]] = True
         expected = "text" if column.dtype == "string" else "whole numbers"
@@ -253,11 +251,30 @@ class _Checks:
     def _parsed(
         self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
     ) -> Series:
-        values, bad = parse_values(raw.values, dtype)
-        if bad.any():
-            self._report(bad, raw, expected_values(dtype, raw.values.filter(bad)))
+        values = self._values(raw, dtype)
         # The median is known when all rows are read.
         return values if column.fill in (None, "median") else values.fill_null(column.fill)
+
+    def _values(self, raw: RawColumn, dtype: str) -> Series:
+        """The values of a column as a dtype of recipes; those that are none are reported."""
+        values, bad = self._parse(raw.name, raw.values, dtype)
+        if bad.any():
+            wrong = raw.values.filter(bad)
+            kind = self._told_kind(raw.name, wrong, dtype)
+            self._report(bad, raw, EXPECTED[kind] if kind else expected_values(dtype, wrong))
+        return values
+
+    def _parse(self, source: str, values: Series, dtype: str) -> tuple[Series, Series]:
+        kind = self._told_kind(source, values, dtype)
+        if kind is None:
+            return parse_values(values, dtype)
+        return text_as_kind(canonical_text(values)[0], kind)
+
+    def _told_kind(self, source: str, values: Series, dtype: str) -> str | None:
+        """What text tells of; None where values are no text, or text that is nothing else."""
+        kind = self._kinds.get(source, TEXT)
+        is_told = dtype == "string" and kind != TEXT and is_stored_text(values)
+        return kind if is_told else None
 
     def _evaluate(
         self,

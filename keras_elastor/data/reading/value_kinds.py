@@ -90,6 +90,41 @@ def _read(recipe: Recipe) -> Iterator[tuple[RecipeColumn, str, str]]:
             yield column, column.source_name, dtype
 
 
+def kinds_by_table(kinds: Mapping[str, str], recipe: Recipe) -> dict[str, str]:
+    """The kinds of source columns, where columns that share a table share a kind, too.
+
+    Text in a column beside one of numbers tells of numbers: "1.0" is item 1.
+
+    Args:
+        kinds: By source column, as `merge_kinds` gives them.
+        recipe: The columns.
+
+    Raises:
+        ValueError: If columns of one table hold different kinds: no value would be shared.
+    """
+    shared = dict(kinds)
+    for table, columns in recipe.tables.items():
+        known, place = TEXT, ""
+        sources = [
+            (column.source_name, column.dtype)
+            for column in columns
+            if not isinstance(column, CrossedColumn | DatePart)
+        ]
+        for source, dtype in sources:
+            kind = NUMBER if dtype != "string" else kinds.get(source, TEXT)
+            if TEXT not in (known, kind) and known != kind:
+                raise ValueError(
+                    f"Column '{source}' shares table '{table}' with column '{place}': expected "
+                    f"{known}. Received: {kind}, none of which is ever equal to one of these. "
+                    "Give it a table of its own, or cast the column"
+                )
+            if known == TEXT:
+                known, place = kind, source
+        if known != TEXT:
+            shared.update((source, known) for source, dtype in sources if dtype == "string")
+    return shared
+
+
 def merge_kinds(named: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
     """The kind of each column in several places.
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_elastor.data.columns.all_columns import (
+    CrossedColumn,
     IdColumn,
     NumericColumn,
     PretrainedColumn,
@@ -22,10 +23,13 @@ from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.numbers.row_sample import draw_sample, merge_samples
 from keras_elastor.data.reading.short_text import with_keys, with_text
 from keras_elastor.data.reading.typed_rows import TypedRows
+from keras_elastor.data.reading.value_kinds import TEXT
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.shift import Profile
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.known_values import KnownValues, extend_by_known_values
-from keras_elastor.data.vocabularies.vector_table import VectorTable
+from keras_elastor.data.vocabularies.respelled import Respelled
+from keras_elastor.data.vocabularies.vector_table import VectorTable, pretrained
 from keras_elastor.data.vocabularies.vocabulary import PADDING, Vocabulary, pad_lists
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.optional import import_optional
@@ -50,6 +54,7 @@ class Encoder:
         transforms: Of the numbers, by the name of their column.
         kinds: Which kind of values each source column held, as `value_kinds` tells it.
         vectors: Those of pretrained columns, by the column's name.
+        profile: What the encoded training rows are like, as `profile_of` tells it, or None.
     """
 
     recipe: Recipe
@@ -57,11 +62,12 @@ class Encoder:
     transforms: Mapping[str, NumberTransform] = dataclasses.field(default_factory=dict)
     kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
     vectors: Mapping[str, VectorTable] = dataclasses.field(default_factory=dict)
+    profile: Profile | None = None
 
     def fitted_config(self) -> dict[str, Any]:
         """What the training rows gave besides the vocabularies, as plain values."""
         transforms = {name: fitted.get_config() for name, fitted in self.transforms.items()}
-        return {"kinds": dict(self.kinds), "transforms": transforms}
+        return {"kinds": dict(self.kinds), "transforms": transforms, "profile": self.profile}
 
     @classmethod
     def from_fitted_config(
@@ -74,28 +80,37 @@ class Encoder:
         """Make an encoder of the values of `fitted_config`."""
         configs = config["transforms"].items()
         transforms = {name: NumberTransform.from_config(values) for name, values in configs}
-        return cls(recipe, vocabularies, transforms, config["kinds"], vectors)
+        return cls(recipe, vocabularies, transforms, config["kinds"], vectors, config["profile"])
 
     @functools.cached_property
     def schema(self) -> FeatureSchema:
         """What the encoded rows are."""
         return self.recipe.schema(self.vocabularies)
 
-    def encode(self, rows: TypedRows) -> dict[str, np.ndarray]:
+    def encode(
+        self, rows: TypedRows, kinds: Mapping[str, str] | None = None
+    ) -> dict[str, np.ndarray]:
         """One array per feature, and the group under `schema.group_column`.
+
+        Args:
+            rows: The rows.
+            kinds: Of the values of their source columns, as `value_kinds` tells them. Default: as
+                those of the training rows.
 
         Returns:
             `(rows,)` int32 or float32, or `(rows, max_length)` int32, by feature.
         """
         arrays = {
-            column.name: self._encode_column(column, rows.features[column.name])
+            column.name: self._encode_column(column, rows.features[column.name], kinds or {})
             for column in self.recipe.columns
         }
         if rows.group is not None and self.schema.group_column is not None:
             arrays[self.schema.group_column] = rows.group
         return arrays
 
-    def _encode_column(self, column: RecipeColumn, values: Any) -> np.ndarray:
+    def _encode_column(
+        self, column: RecipeColumn, values: Any, kinds: Mapping[str, str]
+    ) -> np.ndarray:
         if isinstance(column, NumericColumn):
             numbers: np.ndarray = values.to_numpy()
             if column.transform == "none":
@@ -106,7 +121,7 @@ class Encoder:
         if isinstance(column, PretrainedColumn):
             vectors: np.ndarray = self.vectors[column.name].encode(distinct)[codes]
             return vectors
-        id_of = self.vocabularies[column.table_name].encode(distinct)
+        id_of = self._ids(column, distinct, kinds)
         if not isinstance(column, SequenceColumn):
             ids: np.ndarray = id_of[codes]
             return ids
@@ -115,6 +130,34 @@ class Encoder:
         return pad_lists(
             id_of[codes], lengths, column.max_length, column.padding, column.truncation
         )
+
+    def _ids(self, column: IdColumn, distinct: Series, kinds: Mapping[str, str]) -> np.ndarray:
+        vocabulary = self.vocabularies[column.table_name]
+        ids = vocabulary.encode(distinct)
+        respelled = self.respelled(column, kinds)
+        if respelled is None:
+            return ids
+        is_known = ids < vocabulary.out_of_vocabulary
+        return np.where(is_known, ids, respelled.encode(distinct))
+
+    def respelled(self, column: IdColumn, kinds: Mapping[str, str]) -> Respelled | None:
+        """What finds the values of a column that was text in training, and now is not.
+
+        Training files may have written the values otherwise than as their canonical text.
+        """
+        if isinstance(column, CrossedColumn) or column.dtype != "string" or column.hash_buckets:
+            return None
+        trained, asked = (of.get(column.source_name, TEXT) for of in (self.kinds, kinds))
+        if trained != TEXT or asked == TEXT:
+            return None
+        key = column.table_name, asked
+        if key not in self._respelled:
+            self._respelled[key] = Respelled(self.vocabularies[column.table_name], asked)
+        return self._respelled[key]
+
+    @functools.cached_property
+    def _respelled(self) -> dict[tuple[str, str], Respelled]:
+        return {}
 
 
 class RecipeFitter:
@@ -183,7 +226,7 @@ class RecipeFitter:
             known_values: By table, as for `ke.data.prepare`.
         """
         vocabularies = extend_by_known_values(
-            self._vocabularies(), known_values or {}, self._recipe
+            self._vocabularies(), known_values or {}, self._recipe, kinds
         )
         transforms = {
             column.name: NumberTransform.fit(
@@ -193,6 +236,10 @@ class RecipeFitter:
                 column.buckets,
             )
             for column in self._recipe.transformed
+        }
+        vectors = {
+            column.name: vectors[column.name].as_kind(kinds.get(column.source_name, TEXT))
+            for column in pretrained(self._recipe)
         }
         return Encoder(self._recipe, vocabularies, transforms, kinds, vectors)
 

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 from keras_elastor.data.columns.all_columns import CrossedColumn
 from keras_elastor.data.reading.canonical_text import texts_of
+from keras_elastor.data.reading.text_as_kind import text_as_kind
+from keras_elastor.data.reading.value_kinds import TEXT
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.utils.files import hash_text
@@ -27,9 +29,18 @@ def check_known_values(known_values: KnownValues, recipe: Recipe) -> None:
 
 
 def extend_by_known_values(
-    vocabularies: Mapping[str, Vocabulary], known_values: KnownValues, recipe: Recipe
+    vocabularies: Mapping[str, Vocabulary],
+    known_values: KnownValues,
+    recipe: Recipe,
+    kinds: Mapping[str, str],
 ) -> dict[str, Vocabulary]:
     """Vocabularies that also know these values, by table; see `Vocabulary.extend`.
+
+    Args:
+        vocabularies: By table name.
+        known_values: By table name.
+        recipe: The columns.
+        kinds: Of the values of source columns: text is read as the kind of its table.
 
     Raises:
         ValueError: If a value is none that the columns of its table may hold.
@@ -41,6 +52,9 @@ def extend_by_known_values(
         first = recipe.tables[table][0]
         if isinstance(first, CrossedColumn) or first.dtype == "string":
             column = texts_of(column)
+            kind = TEXT if isinstance(first, CrossedColumn) else kinds.get(first.source_name, TEXT)
+            if kind != TEXT:
+                column, _ = text_as_kind(column, kind)
         extended[table] = extended[table].extend(column)
     return extended
 

@@ -14,6 +14,8 @@ import numpy as np
 from keras_elastor.data.columns.pretrained_column import PretrainedColumn
 from keras_elastor.data.prepared import storage
 from keras_elastor.data.reading.canonical_text import canonical_text
+from keras_elastor.data.reading.text_as_kind import text_as_kind
+from keras_elastor.data.reading.value_kinds import TEXT, value_kind
 from keras_elastor.data.recipe import Recipe
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.utils.files import hash_bytes
@@ -31,10 +33,21 @@ class VectorTable:
     Args:
         ids: `(ids,)` texts, a polars column.
         vectors: `(ids, dim)` float32.
+        kind: Of the ids, before they became texts; see `value_kinds`.
     """
 
     ids: Series
     vectors: np.ndarray
+    kind: str = TEXT
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, VectorTable)
+            and self.ids.to_list() == other.ids.to_list()
+            and np.array_equal(self.vectors, other.vectors)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     def encode(self, column: Series) -> np.ndarray:
         """Vectors of a polars column of ids, `(rows, dim)` float32."""
@@ -51,6 +64,23 @@ class VectorTable:
     def _padded(self) -> np.ndarray:
         """The vectors by the ids of the vocabulary; the first and the last id have none."""
         return np.pad(self.vectors, ((1, 1), (0, 0)))
+
+    def as_kind(self, kind: str) -> VectorTable:
+        """The same vectors, by ids that are read as another kind where they are text.
+
+        Raises:
+            ValueError: If an id is no value of the kind, or two are the same one.
+        """
+        if self.kind != TEXT or kind == TEXT:
+            return self
+        ids, bad = text_as_kind(self.ids, kind)
+        wrong = bad | ids.is_null() | ~ids.is_first_distinct()
+        if wrong.any():
+            raise ValueError(
+                f"Expected the ids of vectors to be distinct {kind}, as those of their column are. "
+                f"Received: {self.ids[int(wrong.arg_max())]!r}"
+            )
+        return VectorTable(ids, self.vectors, kind)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ids and vectors as a Parquet file."""
@@ -102,7 +132,8 @@ def read_vectors(
             ids, vectors = frame[id_column], frame[vector_column].to_list()
     except (ValueError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{path}: not a readable file of vectors: {error}") from error
-    return VectorTable(_checked_ids(path, ids), _checked_vectors(path, vectors, dim))
+    kind = value_kind(ids.to_arrow().type) or TEXT
+    return VectorTable(_checked_ids(path, ids), _checked_vectors(path, vectors, dim), kind)
 
 
 def _checked_ids(path: Any, ids: Series) -> Series:
@@ -149,6 +180,20 @@ def vectors_of(recipe: Recipe) -> dict[str, VectorTable]:
         )
         for column in pretrained(recipe)
     }
+
+
+def key_kinds(
+    vectors: Mapping[str, VectorTable], recipe: Recipe
+) -> list[tuple[str, dict[str, str]]]:
+    """For each file of vectors its name, and the kind of the ids of the column that asks for them.
+
+    A column of numbers is asked for by its numbers, whatever they are stored as.
+    """
+    return [
+        (f"the vectors of '{column.name}'", {column.source_name: vectors[column.name].kind})
+        for column in pretrained(recipe)
+        if column.dtype == "string"
+    ]
 
 
 def describe_vectors(vectors: Mapping[str, VectorTable]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ from keras_elastor.layers.core.activations import make_activation, serialize_act
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.normalizations import make_normalization, serialize_normalization
-from keras_elastor.utils.saving import register
+from keras_elastor.utils.saving import clone_layer, deserialize, register, serialize
 from keras_elastor.utils.types import (
     ActivationLike,
     Config,
@@ -20,7 +19,19 @@ from keras_elastor.utils.types import (
     RateLike,
     Shape,
     Tensor,
+    UnitsLike,
 )
+
+
+def serialize_units(units: UnitsLike) -> tuple[Any, ...]:
+    """Widths as they are, and layers, which are templates, as plain values."""
+    if isinstance(units, keras.layers.Layer):
+        units = (units,)
+    return tuple(one if isinstance(one, int) else serialize(deserialize(one)) for one in units)
+
+
+def _of_template(config: Config, dtype: Any) -> Any:
+    return clone_layer(deserialize(config), dtype=dtype)
 
 
 @register
@@ -30,7 +41,9 @@ class MLP(keras.layers.Layer):
         h_i = dropout(activation(norm(h_{i-1} W_i + b_i)));   y = output_activation(h_m W + b)
 
     Args:
-        hidden_units: Widths of the hidden layers; may be empty.
+        hidden_units: Widths of the hidden layers; may be empty. A layer in place of a width, such
+            as one's own residual layer, is a template of which a copy is made; it has neither norm,
+            activation nor dropout but its own. A layer alone is the only one.
         output_units: Width of the last layer, without norm and dropout; None leaves it out.
             Default: None.
         activation: Elementwise function of the hidden layers, or a layer such as `Dice()` or
@@ -59,7 +72,7 @@ class MLP(keras.layers.Layer):
 
     def __init__(
         self,
-        hidden_units: Sequence[int],
+        hidden_units: UnitsLike,
         output_units: int | None = None,
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
@@ -69,9 +82,10 @@ class MLP(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = serialize_units(hidden_units)
         for units in self.hidden_units:
-            require_positive(self, hidden_units=units)
+            if not isinstance(units, dict):
+                require_positive(self, hidden_units=units)
         if output_units is not None:
             require_positive(self, output_units=output_units)
         self.output_units = output_units
@@ -99,6 +113,10 @@ class MLP(keras.layers.Layer):
         layers: list[Any] = []
         ends = []
         for index, units in enumerate(self.hidden_units):
+            if isinstance(units, dict):
+                layers.append(_of_template(units, self.dtype_policy))
+                ends.append(len(layers))
+                continue
             layers.append(self._dense(units, f"hidden_{index}"))
             if self.normalization is not None:
                 layers.append(make_normalization(self.normalization, self.dtype_policy))
@@ -154,13 +172,22 @@ class MLP(keras.layers.Layer):
 
     def hidden_output_shapes(self, input_shape: Shape) -> list[Shape]:
         """Shapes of `hidden_outputs`."""
-        hidden = self.hidden_units[:-1] if self.output_units is None else self.hidden_units
-        return [(*input_shape[:-1], units) for units in hidden]
+        return self.layer_output_shapes(input_shape)[:-1]
+
+    def layer_output_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Shapes of `layer_outputs`."""
+        shapes, shape = [], input_shape
+        for units in self.hidden_units:
+            if isinstance(units, dict):
+                shape = _of_template(units, self.dtype_policy).compute_output_shape(shape)
+            else:
+                shape = (*shape[:-1], units)
+            shapes.append(shape)
+        return shapes if self.output_units is None else [*shapes, (*shape[:-1], self.output_units)]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's shape with the last layer's width."""
-        width = (input_shape[-1], *self.hidden_units)[-1]
-        return (*input_shape[:-1], width if self.output_units is None else self.output_units)
+        return (input_shape, *self.layer_output_shapes(input_shape))[-1]
 
     def get_config(self) -> Config:
         """Constructor arguments."""

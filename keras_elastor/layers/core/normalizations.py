@@ -46,10 +46,13 @@ def serialize_normalization(
 
 
 def make_normalization(
-    config: Any, dtype: Any, known: Mapping[str, Callable[..., Any]] = NORMALIZATIONS
+    config: Any,
+    dtype: Any,
+    known: Mapping[str, Callable[..., Any]] = NORMALIZATIONS,
+    name: str | None = None,
 ) -> Any:
     """A new layer of what `serialize_normalization` made plain, which is not None."""
     value = deserialize(config)
     if isinstance(value, keras.layers.Layer):
-        return clone_layer(value, dtype=dtype)
-    return known[value](dtype=dtype)
+        return clone_layer(value, name=name, dtype=dtype)
+    return known[value](dtype=dtype, name=name)

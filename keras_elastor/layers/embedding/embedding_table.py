@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_elastor.keras_compat.row_gradients import is_trained_by_rows, look_up
+from keras_elastor.keras_compat.sparse_rows import mark_table
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import clone_initializer
 from keras_elastor.utils.saving import register
@@ -92,17 +94,25 @@ class EmbeddingTable(keras.layers.Layer):
             name="embeddings",
             shape=(sum(self.table_sizes.values()), self.embedding_dim),
             initializer=self._initialize,
-            regularizer=self.embeddings_regularizer,
+            regularizer=self._regularize if self.embeddings_regularizer else None,
             # Casting the whole table each step would cost what the table holds.
             autocast=False,
         )
+        mark_table(self.embeddings, self.embeddings_regularizer)
         self.built = True
+
+    def _regularize(self, embeddings: Tensor) -> Tensor:
+        """The penalty of all rows; where rows alone are trained, their optimizer knows it."""
+        if is_trained_by_rows(self.embeddings):
+            return ops.zeros((), dtype=self.variable_dtype)
+        return self.embeddings_regularizer(embeddings)
 
     def _initialize(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         values = clone_initializer(self.embeddings_initializer)(shape, dtype=dtype)
-        is_padding = np.zeros((shape[0], 1), "bool")
-        is_padding[[rows.start for rows in self.rows.values()]] = True
-        return ops.where(is_padding, ops.zeros_like(values), values)
+        # Not `where`, which would make two more tensors of the table's size.
+        padding = np.array([[rows.start] for rows in self.rows.values()], "int32")
+        zeros = ops.zeros((len(padding), shape[1]), dtype=values.dtype)
+        return ops.scatter_update(values, padding, zeros)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Look up the rows."""
@@ -111,7 +121,7 @@ class EmbeddingTable(keras.layers.Layer):
         offsets = np.array([rows[name].start for name in self.columns], "int32")
         is_valid = ops.logical_and(ops.greater_equal(inputs, 0), ops.less(inputs, sizes))
         indices = ops.where(is_valid, ops.add(ops.cast(inputs, "int32"), offsets), 0)
-        embeddings = ops.cast(ops.take(self.embeddings, indices, axis=0), self.compute_dtype)
+        embeddings = ops.cast(look_up(self.embeddings, indices), self.compute_dtype)
         not_a_number = ops.cast(float("nan"), self.compute_dtype)
         learns, is_valid = (
             ops.expand_dims(mask, -1) for mask in (ops.not_equal(inputs, 0), is_valid)

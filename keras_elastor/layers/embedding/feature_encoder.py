@@ -236,52 +236,72 @@ class FeatureEncoder(keras.layers.Layer):
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embed every feature."""
-        blocks = {
-            **self._embed_ids(inputs),
+        return self._embed_fields(inputs, *self._look_up(inputs))
+
+    def _embed_fields(
+        self, inputs: dict[str, Tensor], rows: Tensor, histories: dict[str, Tensor]
+    ) -> Tensor:
+        """One embedding per field, in the order of the schema."""
+        blocks: dict[type, Tensor] = {
+            Categorical: rows,
+            Sequence: self._pool(inputs, rows, histories),
             Numeric: self._embed_numbers(inputs),
             Embedding: self._embed_vectors(inputs),
         }
         # Neighbours of one kind are one slice of their block.
         fields = []
         taken = dict.fromkeys(blocks, 0)
-        for kind, run in itertools.groupby(self.schema.features, type):
+        for kind, run in itertools.groupby(self._fields, type):
             count = len(list(run))
             fields.append(blocks[kind][:, taken[kind] : taken[kind] + count])
             taken[kind] += count
         outputs = fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
         return ops.cast(outputs, self.compute_dtype)
 
-    def _embed_ids(self, inputs: dict[str, Tensor]) -> dict[type, Tensor]:
+    @property
+    def _fields(self) -> tuple[Any, ...]:
+        """The features that become one embedding each."""
+        return tuple(self.schema.features)
+
+    def _look_up(self, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The rows of all categorical features and those of each history, by one gather.
+
+        Without a table there are none.
+        """
         if self.table is None:
-            return {}
+            return None, {}
         categorical = self._features(Categorical)
         columns = [ops.expand_dims(inputs[feature.name], 1) for feature in categorical]
         columns += [inputs[feature.name] for feature in self._features(Sequence)]
         rows = self.table(ops.concatenate(columns, axis=1))
-        embeddings: dict[type, Tensor] = {Categorical: rows[:, : len(categorical)]}
-        targets: dict[str, Tensor] = {}
-        for index, feature in enumerate(categorical):
-            targets.setdefault(feature.table_name, rows[:, index])
         histories: dict[str, Tensor] = {}
         start = len(categorical)
         for feature in self._features(Sequence):
             histories[feature.name] = rows[:, start : start + feature.max_length]
             start += feature.max_length
+        return rows[:, : len(categorical)], histories
+
+    def _pool(
+        self, inputs: dict[str, Tensor], rows: Tensor, histories: dict[str, Tensor]
+    ) -> Tensor:
+        """One embedding per pooled history; None without one."""
+        targets: dict[str, Tensor] = {}
+        for index, feature in enumerate(self._features(Categorical)):
+            targets.setdefault(feature.table_name, rows[:, index])
         pooled: dict[str, Tensor] = {}
         for group in self._history_groups():
-            mask = ops.cast(ops.not_equal(inputs[group[0].name], 0), rows.dtype)
-            parts = [_side_by_side([histories[feature.name] for feature in group]), mask]
+            parts = [side_by_side([histories[feature.name] for feature in group])]
+            parts.append(ops.cast(ops.not_equal(inputs[group[0].name], 0), parts[0].dtype))
             pooling = self.poolings[group[0].name]
             if pooling.uses_target:
-                parts.append(_side_by_side([targets[feature.table_name] for feature in group]))
+                parts.append(side_by_side([targets[feature.table_name] for feature in group]))
             width = self.embedding_dim
             outputs = pooling(parts)
             for index, feature in enumerate(group):
                 pooled[feature.name] = outputs[:, index * width : (index + 1) * width]
-        if pooled:
-            in_order = [pooled[name] for name in histories]
-            embeddings[Sequence] = ops.stack(in_order, axis=1)
-        return embeddings
+        if not pooled:
+            return None
+        return ops.stack([pooled[name] for name in histories if name in pooled], axis=1)
 
     def _embed_numbers(self, inputs: dict[str, Tensor]) -> Tensor | None:
         numeric = self._features(Numeric)
@@ -310,7 +330,7 @@ class FeatureEncoder(keras.layers.Layer):
     def compute_output_shape(self, input_shape: dict[str, Shape]) -> Shape:
         """Shape of the embeddings."""
         batch = input_shape[self.schema.names[0]][0]
-        return (batch, len(self.schema.features), self.embedding_dim)
+        return (batch, len(self._fields), self.embedding_dim)
 
     def get_config(self) -> Config:
         """Constructor arguments."""
@@ -334,5 +354,6 @@ class FeatureEncoder(keras.layers.Layer):
         return cls(**{**config, **nested})
 
 
-def _side_by_side(tensors: list[Tensor]) -> Tensor:
+def side_by_side(tensors: list[Tensor]) -> Tensor:
+    """Tensors along their last axis."""
     return tensors[0] if len(tensors) == 1 else ops.concatenate(tensors, axis=-1)

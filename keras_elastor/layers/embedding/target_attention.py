@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -10,11 +9,18 @@ from keras import ops
 from keras_elastor.layers.core.activations import serialize_activation
 from keras_elastor.layers.core.checks import require_tokens
 from keras_elastor.layers.core.dice import Dice
-from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.mlp import MLP, serialize_units
 from keras_elastor.layers.core.numerics import at_least_float32
 from keras_elastor.layers.embedding.history_pooling import HistoryPooling
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, Config, RateLike, Shape, Tensor
+from keras_elastor.utils.types import (
+    ActivationLike,
+    Config,
+    RateLike,
+    Shape,
+    Tensor,
+    UnitsLike,
+)
 
 
 @register
@@ -50,14 +56,14 @@ class TargetAttention(HistoryPooling):
 
     def __init__(
         self,
-        hidden_units: Sequence[int] = (64,),
+        hidden_units: UnitsLike = (64,),
         activation: ActivationLike = None,
         dropout: RateLike = 0.0,
         use_softmax: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = serialize_units(hidden_units)
         self.activation = serialize_activation(Dice() if activation is None else activation)
         self.dropout = dropout
         self.use_softmax = use_softmax

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ from keras import ops
 from keras_elastor.layers.core.activations import serialize_activation
 from keras_elastor.layers.core.checks import require_positive, require_tokens
 from keras_elastor.layers.core.initializers import get_kernel_initializer
-from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.mlp import MLP, serialize_units
 from keras_elastor.layers.core.normalizations import serialize_normalization
 from keras_elastor.layers.core.numerics import at_least_float32, mean
 from keras_elastor.utils.saving import register
@@ -23,6 +22,7 @@ from keras_elastor.utils.types import (
     RateLike,
     Shape,
     Tensor,
+    UnitsLike,
 )
 
 _POOLINGS = ("flatten", "mean")
@@ -41,8 +41,9 @@ class PredictionHead(keras.layers.Layer):
         units: Number of tasks. Default: 1.
         pooling: "flatten", all tokens side by side as in RankElastor's official code, or "mean",
             the mean token as in RankMixer. Default: "flatten".
-        hidden_units: Widths of hidden layers, each followed by `activation`. The official head
-            "mlp" has one of 2 * tokens * token_dim, its head "flatten" none. Default: ().
+        hidden_units: Widths of hidden layers, each followed by `activation`, or layers in their
+            place, see `MLP`. The official head "mlp" has one of 2 * tokens * token_dim, its head
+            "flatten" none. Default: ().
         activation: Elementwise function, or a layer such as `Dice()`. Default: "relu".
         normalization: "rms", "layer", "batch" or a layer: the norm before each activation.
             Default: None.
@@ -69,7 +70,7 @@ class PredictionHead(keras.layers.Layer):
         self,
         units: int = 1,
         pooling: str = "flatten",
-        hidden_units: Sequence[int] = (),
+        hidden_units: UnitsLike = (),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,
@@ -85,7 +86,7 @@ class PredictionHead(keras.layers.Layer):
             )
         self.units = units
         self.pooling = pooling
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = serialize_units(hidden_units)
         self.activation = serialize_activation(activation)
         self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout
@@ -93,10 +94,7 @@ class PredictionHead(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Make and build the hidden layers and the last linear map."""
-        width = input_shape[-1]
-        if len(input_shape) != 2:
-            tokens, width = require_tokens(self, input_shape)
-            width *= 1 if self.pooling == "mean" else tokens
+        width = self._pooled_width(input_shape)
         self.hidden = MLP(
             self.hidden_units,
             activation=self.activation,
@@ -127,7 +125,15 @@ class PredictionHead(keras.layers.Layer):
 
     def hidden_output_shapes(self, input_shape: Shape) -> list[Shape]:
         """Shapes of `hidden_outputs`."""
-        return [(input_shape[0], units) for units in self.hidden_units]
+        pooled = input_shape[0], self._pooled_width(input_shape)
+        shapes: list[Shape] = self.hidden.layer_output_shapes(pooled)
+        return shapes
+
+    def _pooled_width(self, input_shape: Shape) -> Any:
+        if len(input_shape) == 2:
+            return input_shape[-1]
+        tokens, width = require_tokens(self, input_shape)
+        return width if self.pooling == "mean" else tokens * width
 
     def _pool(self, inputs: Tensor) -> Tensor:
         if len(inputs.shape) == 2:

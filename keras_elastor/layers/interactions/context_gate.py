@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_elastor.layers.core.checks import require_positive
-from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.mlp import MLP, serialize_units
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import Config, Shape, Tensor
+from keras_elastor.utils.types import Config, Shape, Tensor, UnitsLike
 
 
 @register
@@ -43,12 +42,12 @@ class ContextGate(keras.layers.Layer):
     """
 
     def __init__(
-        self, hidden_units: Sequence[int] = (64,), context_dim: int | None = None, **kwargs: Any
+        self, hidden_units: UnitsLike = (64,), context_dim: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         if context_dim is not None:
             require_positive(self, context_dim=context_dim)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = serialize_units(hidden_units)
         self.context_dim = context_dim
 
     def build(self, input_shape: Any) -> None:

@@ -9,9 +9,10 @@ from keras import ops
 
 from keras_elastor.layers.core.checks import require_positive, require_tokens
 from keras_elastor.layers.core.initializers import get_kernel_initializer
+from keras_elastor.layers.core.normalizations import make_normalization, serialize_normalization
 from keras_elastor.layers.core.numerics import at_least_float32, matrix_product
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import Config, InitializerLike, Shape, Tensor
+from keras_elastor.utils.types import Config, InitializerLike, NormalizationLike, Shape, Tensor
 
 
 @register
@@ -28,7 +29,7 @@ class InteractingAttention(keras.layers.Layer):
         num_heads: Number of heads; divides `units`. Default: 1.
         use_residual: Whether the input is added. Default: True.
         use_scale: Whether the scores are divided. Default: False.
-        use_layer_norm: Whether the sum is normalized. Default: False.
+        normalization: "rms", "layer", "batch" or a layer: the norm of the sum. Default: None.
         dropout: Rate on the attention weights. Default: 0.
         kernel_initializer: Initializer of each matrix. Default: None, Xavier normal.
 
@@ -53,7 +54,7 @@ class InteractingAttention(keras.layers.Layer):
         num_heads: int = 1,
         use_residual: bool = True,
         use_scale: bool = False,
-        use_layer_norm: bool = False,
+        normalization: NormalizationLike = None,
         dropout: float = 0.0,
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
@@ -69,7 +70,7 @@ class InteractingAttention(keras.layers.Layer):
         self.num_heads = num_heads
         self.use_residual = use_residual
         self.use_scale = use_scale
-        self.use_layer_norm = use_layer_norm
+        self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 
@@ -82,12 +83,10 @@ class InteractingAttention(keras.layers.Layer):
         self.residual_kernel = None
         if self.use_residual and dim != self.units:
             self.residual_kernel = self._add_kernel("residual_kernel", dim)
-        self.layer_norm = None
-        if self.use_layer_norm:
-            self.layer_norm = keras.layers.LayerNormalization(
-                epsilon=1e-5, dtype=self.dtype_policy, name="layer_norm"
-            )
-            self.layer_norm.build((None, fields, self.units))
+        self.norm = None
+        if self.normalization is not None:
+            self.norm = make_normalization(self.normalization, self.dtype_policy, name="norm")
+            self.norm.build((None, fields, self.units))
         self.attention_dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
         self.attention_dropout.build((None, self.num_heads, fields, fields))
         self.built = True
@@ -103,8 +102,8 @@ class InteractingAttention(keras.layers.Layer):
             outputs = outputs + matrix_product(inputs, self.residual_kernel)
         elif self.use_residual:
             outputs = outputs + inputs
-        if self.layer_norm is not None:
-            outputs = self.layer_norm(outputs)
+        if self.norm is not None:
+            outputs = self.norm(outputs)
         return ops.relu(outputs)
 
     def _attend(self, inputs: Tensor) -> Tensor:
@@ -136,7 +135,7 @@ class InteractingAttention(keras.layers.Layer):
             "num_heads": self.num_heads,
             "use_residual": self.use_residual,
             "use_scale": self.use_scale,
-            "use_layer_norm": self.use_layer_norm,
+            "normalization": self.normalization,
             "dropout": self.dropout,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

@@ -10,21 +10,23 @@ from keras_elastor.layers.core.activations import make_activation, serialize_act
 from keras_elastor.layers.core.checks import require_matrix, require_positive
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.normalizations import make_normalization, serialize_normalization
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import ActivationLike, Config, Shape, Tensor
+from keras_elastor.utils.types import ActivationLike, Config, NormalizationLike, Shape, Tensor
 
 
 @register
 class MaskBlock(keras.layers.Layer):
     """A hidden layer whose input is multiplied by a mask that is made of the embeddings.
 
-        mask = relu(e W_1 + b_1) W_2 + b_2;   y = dropout(activation([layer_norm]((mask * h) W)))
+        mask = relu(e W_1 + b_1) W_2 + b_2;   y = dropout(activation(norm((mask * h) W)))
 
     Args:
         units: Width of the output.
         reduction_ratio: Width of the mask's hidden layer over the width of h. Default: 1.
         activation: Elementwise function, or a layer. Default: "relu".
-        use_layer_norm: Whether a layer norm stands before the activation. Default: True.
+        normalization: "rms", "layer", "batch" or a layer: the norm before the activation; None for
+            none. Default: "layer".
         dropout: Rate after the activation. Default: 0.
 
     Input: a list `[e, h]` of shapes `(batch, embeddings)` and `(batch, hidden)`.
@@ -37,7 +39,7 @@ class MaskBlock(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: If a width is below 1.
+        ValueError: If a width is below 1, or the normalization is unknown.
 
     Reference: Wang et al., MaskNet (DLP-KDD 2021, arXiv 2102.07619), section 3; FuxiCTR,
     `MaskBlock`.
@@ -48,7 +50,7 @@ class MaskBlock(keras.layers.Layer):
         units: int,
         reduction_ratio: float = 1.0,
         activation: ActivationLike = "relu",
-        use_layer_norm: bool = True,
+        normalization: NormalizationLike = "layer",
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -57,7 +59,7 @@ class MaskBlock(keras.layers.Layer):
         self.units = units
         self.reduction_ratio = reduction_ratio
         self.activation = serialize_activation(activation)
-        self.use_layer_norm = use_layer_norm
+        self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout
 
     def build(self, input_shape: list[Shape]) -> None:
@@ -75,9 +77,9 @@ class MaskBlock(keras.layers.Layer):
             name="dense",
         )
         self.layers = [self.dense]
-        if self.use_layer_norm:
+        if self.normalization is not None:
             self.layers.append(
-                keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name="norm")
+                make_normalization(self.normalization, self.dtype_policy, name="norm")
             )
         self.layers.append(make_activation(self.activation, self.dtype_policy))
         self.layers.append(keras.layers.Dropout(self.dropout, dtype=self.dtype_policy))
@@ -106,6 +108,6 @@ class MaskBlock(keras.layers.Layer):
             "units": self.units,
             "reduction_ratio": self.reduction_ratio,
             "activation": self.activation,
-            "use_layer_norm": self.use_layer_norm,
+            "normalization": self.normalization,
             "dropout": self.dropout,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,10 +9,10 @@ from keras import ops
 
 from keras_elastor.layers.core.checks import require_positive, require_tokens
 from keras_elastor.layers.core.initializers import get_kernel_initializer
-from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.mlp import MLP, serialize_units
 from keras_elastor.layers.core.numerics import matrix_product
 from keras_elastor.utils.saving import register
-from keras_elastor.utils.types import Config, InitializerLike, Shape, Tensor
+from keras_elastor.utils.types import Config, InitializerLike, Shape, Tensor, UnitsLike
 
 
 @register
@@ -54,7 +53,7 @@ class WukongBlock(keras.layers.Layer):
         interaction_tokens: int = 40,
         linear_tokens: int = 40,
         rank: int = 8,
-        hidden_units: Sequence[int] = (512, 256),
+        hidden_units: UnitsLike = (512, 256),
         kernel_initializer: InitializerLike = None,
         **kwargs: Any,
     ) -> None:
@@ -65,7 +64,7 @@ class WukongBlock(keras.layers.Layer):
         self.interaction_tokens = interaction_tokens
         self.linear_tokens = linear_tokens
         self.rank = rank
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = serialize_units(hidden_units)
         self.kernel_initializer = get_kernel_initializer(kernel_initializer)
 
     def build(self, input_shape: Shape) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_elastor.layers.core.initializers import get_kernel_initializer
-from keras_elastor.layers.core.mlp import MLP
+from keras_elastor.layers.core.mlp import MLP, serialize_units
 from keras_elastor.layers.core.normalizations import serialize_normalization
 from keras_elastor.layers.core.rms_normalization import RMSNormalization
 from keras_elastor.layers.tokenizers.tokenizer import Tokenizer
 from keras_elastor.utils.saving import serialize
-from keras_elastor.utils.types import ActivationLike, Config, InitializerLike, NormalizationLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    Config,
+    InitializerLike,
+    NormalizationLike,
+    UnitsLike,
+)
 
 
 class MLPTokenizer(Tokenizer):
@@ -33,7 +38,7 @@ class MLPTokenizer(Tokenizer):
         self,
         num_tokens: int,
         token_dim: int,
-        hidden_units: Sequence[int] = (500,),
+        hidden_units: UnitsLike = (500,),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: float = 0.1,
@@ -41,7 +46,7 @@ class MLPTokenizer(Tokenizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_tokens, token_dim, **kwargs)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = serialize_units(hidden_units)
         self.activation = keras.activations.get(activation)
         self.normalization = serialize_normalization(self, normalization)
         self.dropout = dropout

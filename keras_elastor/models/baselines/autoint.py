@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import InteractingAttention, LinearTerm, LogitSum, PredictionHead
@@ -11,7 +10,7 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, UnitsLike
 
 
 @register_model("autoint")
@@ -29,7 +28,7 @@ class AutoInt(RankingModel):
         num_heads: Number of heads; divides `attention_dim`. Default: 2.
         use_residual: See `InteractingAttention`. Default: True.
         use_scale: See `InteractingAttention`. Default: False.
-        use_layer_norm: See `InteractingAttention`. Default: False.
+        attention_normalization: `normalization` of each `InteractingAttention`. Default: None.
         use_linear: Whether there is a linear term. Default: False.
         hidden_units: Widths of the MLP beside the attention; empty leaves it out. Default: ().
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
@@ -59,9 +58,9 @@ class AutoInt(RankingModel):
         num_heads: int = 2,
         use_residual: bool = True,
         use_scale: bool = False,
-        use_layer_norm: bool = False,
+        attention_normalization: NormalizationLike = None,
         use_linear: bool = False,
-        hidden_units: Sequence[int] = (),
+        hidden_units: UnitsLike = (),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: float = 0.0,
@@ -80,7 +79,7 @@ class AutoInt(RankingModel):
                 num_heads,
                 use_residual,
                 use_scale,
-                use_layer_norm,
+                attention_normalization,
                 dropout,
                 dtype=dtype,
                 name=f"attention_{index}",

@@ -11,7 +11,12 @@ from keras_elastor.layers import MLP, FeatureEncoder, LowRankCrossMixture, Predi
 from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 class CrossModel(RankingModel):
@@ -34,8 +39,8 @@ class CrossModel(RankingModel):
         self,
         schema: FeatureSchema,
         crossings: Sequence[Any],
-        parallel_units: Sequence[int],
-        stacked_units: Sequence[int],
+        parallel_units: UnitsLike,
+        stacked_units: UnitsLike,
         activation: ActivationLike,
         normalization: NormalizationLike,
         dropout: RateLike,
@@ -43,7 +48,7 @@ class CrossModel(RankingModel):
         dtype: Any,
         **kwargs: Any,
     ) -> None:
-        def tower(units: Sequence[int], name: str, vector: Any) -> Any:
+        def tower(units: UnitsLike, name: str, vector: Any) -> Any:
             mlp = MLP(units, None, activation, normalization, dropout, dtype=dtype, name=name)
             output = mlp(vector)
             stages.update({**hidden_stages(mlp, vector), name: output})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import CrossLayer, LowRankCrossMixture
@@ -11,7 +10,12 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("dcn_v2")
@@ -31,8 +35,8 @@ class DCNv2(CrossModel):
         schema: A `FeatureSchema`.
         embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_cross_layers: Number of crossings L. Default: 3.
-        parallel_units: Widths of the MLP beside the crossings. Default: (500, 500, 500).
-        stacked_units: Widths of the MLP on the crossings. Default: ().
+        parallel_units: Widths of the MLP beside the crossings, or layers. Default: (500, 500, 500).
+        stacked_units: Widths of the MLP on the crossings, or layers. Default: ().
         cross: A layer that replaces all crossings, such as `LowRankCrossMixture(3, rank=32)`, or
             None for `num_cross_layers` layers `CrossLayer`. Default: None.
         activation: Elementwise function of the MLPs, or a layer. Default: "relu".
@@ -58,8 +62,8 @@ class DCNv2(CrossModel):
         schema: FeatureSchema,
         embedding_dim: int | None = None,
         num_cross_layers: int = 3,
-        parallel_units: Sequence[int] = (500, 500, 500),
-        stacked_units: Sequence[int] = (),
+        parallel_units: UnitsLike = (500, 500, 500),
+        stacked_units: UnitsLike = (),
         cross: LowRankCrossMixture | None = None,
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,

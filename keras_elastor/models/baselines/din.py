@@ -12,7 +12,12 @@ from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("din")
@@ -29,7 +34,7 @@ class DIN(RankingModel):
         attention_units: Widths of the attention's hidden layers. Default: (64,).
         attention_activation: Elementwise function, or a layer. Default: None, `Dice()`.
         use_softmax: See `TargetAttention`. Default: False.
-        hidden_units: Widths of the MLP. Default: (400, 400).
+        hidden_units: Widths of the MLP, or layers, see `MLP`. Default: (400, 400).
         activation: Elementwise function of the MLP, or a layer. Default: None, `Dice()`.
         normalization: Norm before each activation of the MLP, see `MLP`. Default: None.
         dropout: Rate after each activation of the MLP. Default: 0.
@@ -61,10 +66,10 @@ class DIN(RankingModel):
         self,
         schema: FeatureSchema,
         embedding_dim: int | None = None,
-        attention_units: Sequence[int] = (64,),
+        attention_units: UnitsLike = (64,),
         attention_activation: ActivationLike = None,
         use_softmax: bool = False,
-        hidden_units: Sequence[int] = (400, 400),
+        hidden_units: UnitsLike = (400, 400),
         activation: ActivationLike = None,
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

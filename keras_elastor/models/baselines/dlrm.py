@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,7 +13,12 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, make_inputs, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema, Numeric
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("dlrm")
@@ -56,8 +60,8 @@ class DLRM(RankingModel):
         self,
         schema: FeatureSchema,
         embedding_dim: int | None = None,
-        bottom_units: Sequence[int] = (400, 400),
-        hidden_units: Sequence[int] = (400, 400),
+        bottom_units: UnitsLike = (400, 400),
+        hidden_units: UnitsLike = (400, 400),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

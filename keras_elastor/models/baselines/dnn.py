@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import PredictionHead
@@ -11,7 +10,12 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("dnn")
@@ -23,7 +27,7 @@ class DNN(RankingModel):
     Args:
         schema: A `FeatureSchema`.
         embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
-        hidden_units: Widths of the hidden layers. Default: (400, 400, 400).
+        hidden_units: Widths of the hidden layers, or layers, see `MLP`. Default: (400, 400, 400).
         activation: Elementwise function, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
         dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
@@ -46,7 +50,7 @@ class DNN(RankingModel):
         self,
         schema: FeatureSchema,
         embedding_dim: int | None = None,
-        hidden_units: Sequence[int] = (400, 400, 400),
+        hidden_units: UnitsLike = (400, 400, 400),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

@@ -13,7 +13,12 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode, select_features
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("final_mlp")
@@ -61,10 +66,10 @@ class FinalMLP(RankingModel):
         self,
         schema: FeatureSchema,
         embedding_dim: int | None = None,
-        first_units: Sequence[int] = (400, 400),
-        second_units: Sequence[int] = (400, 400),
+        first_units: UnitsLike = (400, 400),
+        second_units: UnitsLike = (400, 400),
         num_heads: int = 1,
-        gate_units: Sequence[int] | None = (64,),
+        gate_units: UnitsLike | None = (64,),
         first_context: Sequence[str] = (),
         second_context: Sequence[str] = (),
         activation: ActivationLike = "relu",
@@ -80,7 +85,7 @@ class FinalMLP(RankingModel):
         stages = {"encoder": embeddings}
         flat = keras.layers.Flatten(dtype=dtype)(embeddings)
 
-        def gated(units: Sequence[int], names: Sequence[str], index: int) -> Any:
+        def gated(units: UnitsLike, names: Sequence[str], index: int) -> Any:
             if not names:
                 gate = ContextGate(units, encoder.embedding_dim, dtype=dtype, name=f"gate_{index}")
                 return gate(flat)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import GatedCrossLayer
@@ -10,7 +9,12 @@ from keras_elastor.models.baselines.cross_model import CrossModel
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("gdcn")
@@ -26,8 +30,8 @@ class GDCN(CrossModel):
         schema: A `FeatureSchema`.
         embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
         num_cross_layers: Number of crossings L. Default: 3.
-        parallel_units: Widths of the MLP beside the crossings. Default: (400, 400).
-        stacked_units: Widths of the MLP on the crossings. Default: ().
+        parallel_units: Widths of the MLP beside the crossings, or layers. Default: (400, 400).
+        stacked_units: Widths of the MLP on the crossings, or layers. Default: ().
         activation: Elementwise function of the MLPs, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
         dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
@@ -51,8 +55,8 @@ class GDCN(CrossModel):
         schema: FeatureSchema,
         embedding_dim: int | None = None,
         num_cross_layers: int = 3,
-        parallel_units: Sequence[int] = (400, 400),
-        stacked_units: Sequence[int] = (),
+        parallel_units: UnitsLike = (400, 400),
+        stacked_units: UnitsLike = (),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

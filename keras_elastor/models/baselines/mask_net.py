@@ -8,19 +8,22 @@ from typing import Any
 import keras
 
 from keras_elastor.layers import MaskBlock, PerTokenLayerNormalization, PredictionHead
+from keras_elastor.layers.core.normalizations import make_normalization, serialize_normalization
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike
+from keras_elastor.utils.types import ActivationLike, NormalizationLike, UnitsLike
+
+_EMBEDDING_NORMS = {"layer": PerTokenLayerNormalization}
 
 
 @register_model("mask_net")
 class MaskNet(RankingModel):
     """Blocks that multiply their input by a mask of the embeddings, one after another or abreast.
 
-        v = vec(layer_norm(e)),   e = encoder(features)
+        v = vec(norm(e)),   e = encoder(features)
 
     Serial: `h_l = MaskBlock(vec e, h_{l-1})`, `h_0 = v`, `logits = h_L w + b`.
     Parallel: `h_k = MaskBlock_k(vec e, v)`, `logits = MLP([h_1, ..., h_K])`.
@@ -31,11 +34,13 @@ class MaskNet(RankingModel):
         serial_units: Widths of the serial blocks; give these or the parallel ones. Default:
             (400, 400).
         parallel_units: Widths of the parallel blocks. Default: ().
-        hidden_units: Widths of the MLP on parallel blocks. Default: (400, 400).
+        hidden_units: Widths of the MLP on parallel blocks, or layers. Default: (400, 400).
         reduction_ratio: See `MaskBlock`. Default: 1.
         activation: Elementwise function, or a layer. Default: "relu".
-        normalize_embeddings: Whether v is normalized field by field. Default: True.
-        use_layer_norm: See `MaskBlock`. Default: True.
+        embedding_normalization: The norm of each field's embedding in v: a layer as a template,
+            "layer" for `PerTokenLayerNormalization`, whose fields have weights of their own, or
+            None. Default: "layer".
+        normalization: See `MaskBlock`. Default: "layer".
         dropout: Rate after each activation. Default: 0.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
@@ -60,11 +65,11 @@ class MaskNet(RankingModel):
         embedding_dim: int | None = None,
         serial_units: Sequence[int] = (400, 400),
         parallel_units: Sequence[int] = (),
-        hidden_units: Sequence[int] = (400, 400),
+        hidden_units: UnitsLike = (400, 400),
         reduction_ratio: float = 1.0,
         activation: ActivationLike = "relu",
-        normalize_embeddings: bool = True,
-        use_layer_norm: bool = True,
+        embedding_normalization: NormalizationLike = "layer",
+        normalization: NormalizationLike = "layer",
         dropout: float = 0.0,
         encoder: EncoderLike = None,
         dtype: Any = None,
@@ -80,16 +85,17 @@ class MaskNet(RankingModel):
         stages = {"encoder": embeddings}
         flat = keras.layers.Flatten(dtype=dtype)(embeddings)
         hidden = flat
-        if normalize_embeddings:
-            normalized = PerTokenLayerNormalization(dtype=dtype, name="embedding_norm")(embeddings)
-            hidden = keras.layers.Flatten(dtype=dtype)(normalized)
+        if embedding_normalization is not None:
+            norm = serialize_normalization(self, embedding_normalization, _EMBEDDING_NORMS)
+            norm = make_normalization(norm, dtype, _EMBEDDING_NORMS, name="embedding_norm")
+            hidden = keras.layers.Flatten(dtype=dtype)(norm(embeddings))
 
         def block(units: int, index: int) -> MaskBlock:
             return MaskBlock(
                 units,
                 reduction_ratio,
                 activation,
-                use_layer_norm,
+                normalization,
                 dropout,
                 dtype=dtype,
                 name=f"mask_{index}",

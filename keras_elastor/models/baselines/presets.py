@@ -103,7 +103,7 @@ def _register_criteo_x1() -> None:
         _register(name, model, "criteo_x1", 1e-5, _scores(auc, logloss), **arguments)
 
     three = (400, 400, 400)
-    attention = {"attention_dim": 256, "use_layer_norm": True, "use_linear": True}
+    attention = {"attention_dim": 256, "attention_normalization": "layer", "use_linear": True}
     register(
         "wide_and_deep",
         WideAndDeep,
@@ -120,7 +120,7 @@ def _register_criteo_x1() -> None:
         0.438021,
         serial_units=three,
         reduction_ratio=0.2,
-        normalize_embeddings=False,
+        embedding_normalization=None,
         dropout=0.2,
     )
     register("dnn", DNN, 0.813668, 0.438218, hidden_units=three, dropout=0.1)
@@ -185,8 +185,8 @@ def _register_criteo_x4() -> None:
         parallel_units=(500, 500),
         hidden_units=five,
         reduction_ratio=0.1,
-        normalize_embeddings=False,
-        use_layer_norm=False,
+        embedding_normalization=None,
+        normalization=None,
         dropout=0.3,
     )
     register("dnn", DNN, 0.814042, 0.438015, hidden_units=five, dropout=0.2)
@@ -236,8 +236,8 @@ def _register_avazu_x4() -> None:
         parallel_units=(500,) * 6,
         hidden_units=(2000,) * 3,
         reduction_ratio=0.8,
-        normalize_embeddings=False,
-        use_layer_norm=False,
+        embedding_normalization=None,
+        normalization=None,
     )
     register("dnn", DNN, 1e-8, 0.792761, 0.372169, hidden_units=(1000,) * 4)
     register("dcn_v2", DCNv2, 1e-9, 0.793146, 0.371865, num_cross_layers=4, parallel_units=four)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import LinearTerm, LogitSum, PredictionHead
@@ -11,7 +10,12 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("wide_and_deep")
@@ -25,7 +29,7 @@ class WideAndDeep(RankingModel):
     Args:
         schema: A `FeatureSchema`.
         embedding_dim: Width of each field's embedding, short for `encoder`'s. Default: None, 10.
-        hidden_units: Widths of the MLP. Default: (400, 400).
+        hidden_units: Widths of the MLP, or layers, see `MLP`. Default: (400, 400).
         activation: Elementwise function of the MLP, or a layer. Default: "relu".
         normalization: Norm before each activation, see `MLP`. Default: None.
         dropout: Rate after each activation, or one per layer, see `MLP`. Default: 0.
@@ -49,7 +53,7 @@ class WideAndDeep(RankingModel):
         self,
         schema: FeatureSchema,
         embedding_dim: int | None = None,
-        hidden_units: Sequence[int] = (400, 400),
+        hidden_units: UnitsLike = (400, 400),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_elastor.layers import PredictionHead, WukongBlock
@@ -11,7 +10,12 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("wukong")
@@ -28,7 +32,7 @@ class Wukong(RankingModel):
         linear_tokens: See `WukongBlock`. Default: 40.
         rank: See `WukongBlock`. Default: 8.
         block_units: Widths of the hidden layers in each block. Default: (512, 256).
-        hidden_units: Widths of the MLP on the last block. Default: (400, 400).
+        hidden_units: Widths of the MLP on the last block, or layers. Default: (400, 400).
         activation: Elementwise function of that MLP, or a layer. Default: "relu".
         normalization: Norm before each activation of that MLP, see `MLP`. Default: None.
         dropout: Rate after each activation of that MLP. Default: 0.
@@ -55,8 +59,8 @@ class Wukong(RankingModel):
         interaction_tokens: int = 40,
         linear_tokens: int = 40,
         rank: int = 8,
-        block_units: Sequence[int] = (512, 256),
-        hidden_units: Sequence[int] = (400, 400),
+        block_units: UnitsLike = (512, 256),
+        hidden_units: UnitsLike = (400, 400),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

@@ -11,7 +11,12 @@ from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.utils.types import ActivationLike, NormalizationLike, RateLike
+from keras_elastor.utils.types import (
+    ActivationLike,
+    NormalizationLike,
+    RateLike,
+    UnitsLike,
+)
 
 
 @register_model("xdeepfm")
@@ -48,7 +53,7 @@ class xDeepFM(RankingModel):  # noqa: N801 - its name in the literature
         schema: FeatureSchema,
         embedding_dim: int | None = None,
         cin_units: Sequence[int] = (16, 16),
-        hidden_units: Sequence[int] = (400, 400, 400),
+        hidden_units: UnitsLike = (400, 400, 400),
         activation: ActivationLike = "relu",
         normalization: NormalizationLike = None,
         dropout: RateLike = 0.0,

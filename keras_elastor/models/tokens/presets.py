@@ -5,6 +5,7 @@ Official experiments: `config/model_config.yaml` of github.com/vasile-paskardlgm
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ from keras_elastor.utils.fuxictr import fuxictr_l2
 _OFFICIAL = "RankElastor official code, config/model_config.yaml, UniMixer_"
 _PAPER = "Li et al., RankElastor (KDD 2026, arXiv 2605.23191), section 4.1"
 _RANK_MIXER = "Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), table 1"
+_RANK_MIXER_MOE = (
+    "Zhu et al., RankMixer (CIKM 2025, arXiv 2507.15551), section 3.4; the experts ours"
+)
 
 
 def _criteo(
@@ -114,16 +118,22 @@ def _paper(embedding_dim: int, num_tokens: int, token_dim: int) -> dict[str, Any
     }
 
 
-def _published_rank_mixer(num_tokens: int, token_dim: int, hidden_units: int) -> dict[str, Any]:
+def _published_rank_mixer(
+    num_tokens: int, token_dim: int, hidden_units: int, active_of: int | None = None
+) -> dict[str, Any]:
     """The published shape. The paper does not tell the hidden width.
 
-    It is chosen such that the dense parameters come to the published 107 M and 1.1 B.
+    It is chosen such that the dense parameters come to the published 107 M and 1.1 B. Nor does it
+    tell how many experts there are: 8 that together are as wide, one of `active_of` active.
     """
+    block = rank_mixer.published_block((hidden_units,))
+    if active_of is not None:
+        block = rank_mixer.sparse_block((hidden_units // 8,), 8, 1 / active_of)
     return {
         "embedding_dim": 16,
         "num_blocks": 2,
         "tokenizer": SliceTokenizer(num_tokens, token_dim),
-        "block": rank_mixer.published_block((hidden_units,)),
+        "block": block,
         "head": PredictionHead(pooling="mean"),
     }
 
@@ -188,11 +198,24 @@ def _register() -> None:
     register_preset("rank_elastor_paper_criteo", RankElastor, lambda: _paper(20, 15, 26), _PAPER)
     register_preset("rank_elastor_paper_avazu", RankElastor, lambda: _paper(16, 16, 24), _PAPER)
     register_preset(
-        "rank_mixer_100m", RankMixer, lambda: _published_rank_mixer(16, 768, 2112), _RANK_MIXER
+        "rank_mixer_100m",
+        RankMixer,
+        lambda: _published_rank_mixer(16, 768, 2112),
+        _RANK_MIXER + "table 1",
     )
     register_preset(
-        "rank_mixer_1b", RankMixer, lambda: _published_rank_mixer(32, 1536, 5504), _RANK_MIXER
+        "rank_mixer_1b",
+        RankMixer,
+        lambda: _published_rank_mixer(32, 1536, 5504),
+        _RANK_MIXER + "table 1",
     )
+    for active_of in (2, 4, 8):
+        register_preset(
+            f"rank_mixer_1b_moe_{active_of}",
+            RankMixer,
+            functools.partial(_published_rank_mixer, 32, 1536, 5504, active_of),
+            _RANK_MIXER + "section 3.4; number and width of the experts are ours",
+        )
 
 
 _register()

@@ -42,13 +42,14 @@ class RankElastor(TokenModel):
             (token_dim,).
         expansion: Gated width over the unit's width. Default: 3.
         tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
-            decides `num_tokens` and `token_dim`.
+            decides `num_tokens`, `token_dim` and `dropout`.
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `per_token_units` and `expansion`.
         head: A layer from tokens to logits, for the default official head.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
+        dropout: Rate after the hidden layer of the default tokenizer. Default: 0.1.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -81,6 +82,7 @@ class RankElastor(TokenModel):
         head: Any | None = None,
         encoder: EncoderLike = None,
         dtype: Any = None,
+        dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
         encoder = encoder_template(encoder, embedding_dim)
@@ -89,9 +91,12 @@ class RankElastor(TokenModel):
                 len(schema.features) if num_tokens is None else num_tokens,
                 2 * encoder.embedding_dim if token_dim is None else token_dim,
                 normalization="rms",
+                dropout=0.1 if dropout is None else dropout,
             )
         else:
-            require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
+            require_unset(
+                "the tokenizer", num_tokens=num_tokens, token_dim=token_dim, dropout=dropout
+            )
         if block is None:
             block = official_block(
                 (tokenizer.token_dim,) if per_token_units is None else per_token_units,

@@ -10,6 +10,7 @@ import keras
 from keras_elastor.layers import (
     MixerBlock,
     PerTokenFFN,
+    PerTokenMoE,
     Residual,
     RMSNormalization,
     SharedTokenizer,
@@ -32,7 +33,9 @@ class RankMixer(TokenModel):
 
     By default every layer is as in the baseline of RankElastor's official code; each can be
     replaced. The published form, with per-token slices, a norm after the FFN and mean pooling, is
-    in the presets `rank_mixer_100m` and `rank_mixer_1b`.
+    in the presets `rank_mixer_100m` and `rank_mixer_1b`; with sparse experts, of which 1/2, 1/4 or
+    1/8 shall be active, in `rank_mixer_1b_moe_2`, `_moe_4` and `_moe_8`. Any `block` whose `ffn` is
+    `Residual(PerTokenMoE(...))` is such a model.
 
     Args:
         schema: A `FeatureSchema`.
@@ -44,13 +47,14 @@ class RankMixer(TokenModel):
         num_blocks: Number of blocks L. Default: 2, or the length of a list of blocks.
         per_token_units: Hidden widths of each per-token network. Default: (4 * token_dim,).
         tokenizer: A `Tokenizer` for the default `SharedTokenizer(num_tokens, token_dim)`; it
-            decides `num_tokens` and `token_dim`.
+            decides `num_tokens`, `token_dim` and `dropout`.
         block: A `MixerBlock` for the default one, repeated, or a list of blocks; it decides
             `per_token_units`.
         head: A layer from tokens to logits, for the default official head.
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
+        dropout: Rate after the hidden layer of the default tokenizer. Default: 0.1.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -82,15 +86,22 @@ class RankMixer(TokenModel):
         head: Any | None = None,
         encoder: EncoderLike = None,
         dtype: Any = None,
+        dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
         encoder = encoder_template(encoder, embedding_dim)
         if tokenizer is None:
             tokens = len(schema.features) if num_tokens is None else num_tokens
             nearest_width = -(-encoder.embedding_dim // tokens) * tokens
-            tokenizer = SharedTokenizer(tokens, nearest_width if token_dim is None else token_dim)
+            tokenizer = SharedTokenizer(
+                tokens,
+                nearest_width if token_dim is None else token_dim,
+                dropout=0.1 if dropout is None else dropout,
+            )
         else:
-            require_unset("the tokenizer", num_tokens=num_tokens, token_dim=token_dim)
+            require_unset(
+                "the tokenizer", num_tokens=num_tokens, token_dim=token_dim, dropout=dropout
+            )
         if block is None:
             default_units = (4 * tokenizer.token_dim,)
             block = official_block(default_units if per_token_units is None else per_token_units)
@@ -142,9 +153,21 @@ def published_block(per_token_units: Sequence[int]) -> MixerBlock:
     Args:
         per_token_units: Hidden widths of the per-token network.
     """
-    return MixerBlock(
-        mixing=block_transpose(),
-        ffn=Residual(
-            PerTokenFFN(per_token_units), post_norm=keras.layers.LayerNormalization(epsilon=1e-5)
-        ),
-    )
+    return _post_norm_block(PerTokenFFN(per_token_units))
+
+
+def sparse_block(expert_units: Sequence[int], num_experts: int, target_active: float) -> MixerBlock:
+    """RankMixer's published block with sparse experts for its per-token networks.
+
+    Args:
+        expert_units: Hidden widths of each expert.
+        num_experts: Number of experts of each token.
+        target_active: Share of the experts that shall be active.
+    """
+    experts = PerTokenMoE(PerTokenFFN(expert_units), num_experts, target_active=target_active)
+    return _post_norm_block(experts)
+
+
+def _post_norm_block(per_token: Any) -> MixerBlock:
+    norm = keras.layers.LayerNormalization(epsilon=1e-5)
+    return MixerBlock(mixing=block_transpose(), ffn=Residual(per_token, post_norm=norm))

@@ -9,6 +9,7 @@ from keras_elastor.layers import FeatureEncoder, MixerBlock, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
+from keras_elastor.utils.types import Tensor
 
 
 class TokenModel(RankingModel):
@@ -41,26 +42,40 @@ class TokenModel(RankingModel):
         if head is None:
             width = 2 * tokenizer.num_tokens * tokenizer.token_dim
             head = PredictionHead(schema.num_tasks, hidden_units=(width,))
-        if head.units != schema.num_tasks:
-            raise ValueError(
-                f"Expected a head with units={schema.num_tasks}, one per label of the schema "
-                f"({', '.join(schema.labels)}). Received: units={head.units}"
-            )
-
+        check_head(head, schema)
         inputs, embeddings = encode(schema, encoder, dtype)
         stages = {"encoder": embeddings}
         stages["tokenizer"] = clone_layer(tokenizer, "tokenizer", dtype)(stages["encoder"])
-        tokens = stages["tokenizer"]
-        for index, block in enumerate(blocks):
-            part = MixerBlock(
-                mixing=clone_layer(block.mixing, f"mixing_{index}", dtype),
-                norm=clone_layer(block.norm, f"norm_{index}", dtype),
-                ffn=clone_layer(block.ffn, f"ffn_{index}", dtype),
-            )
-            stages[f"mixing_{index}"], tokens = part.stages(tokens)
-            stages[f"ffn_{index}"] = tokens
+        tokens = apply_blocks(stages["tokenizer"], blocks, dtype, stages)
         logits = clone_layer(head, "head", dtype)(tokens)
         super().__init__(schema, inputs, logits, stages, **kwargs)
+
+
+def check_head(head: Any, schema: FeatureSchema) -> None:
+    """Raise a ValueError unless a head gives one logit per label of the schema."""
+    if head.units != schema.num_tasks:
+        raise ValueError(
+            f"Expected a head with units={schema.num_tasks}, one per label of the schema "
+            f"({', '.join(schema.labels)}). Received: units={head.units}"
+        )
+
+
+def apply_blocks(
+    tokens: Tensor, blocks: Sequence[MixerBlock], dtype: Any, stages: dict[str, Tensor]
+) -> Tensor:
+    """The tokens behind clones of the blocks; `stages` gets what each gives.
+
+    The parts of a block are layers of the model, not of one layer: each is a stage.
+    """
+    for index, block in enumerate(blocks):
+        part = MixerBlock(
+            mixing=clone_layer(block.mixing, f"mixing_{index}", dtype),
+            norm=clone_layer(block.norm, f"norm_{index}", dtype),
+            ffn=clone_layer(block.ffn, f"ffn_{index}", dtype),
+        )
+        stages[f"mixing_{index}"], tokens = part.stages(tokens)
+        stages[f"ffn_{index}"] = tokens
+    return tokens
 
 
 def repeat_block(block: Any, num_blocks: int | None, default_num_blocks: int) -> list[Any]:

@@ -85,7 +85,7 @@ def test_every_way_gives_the_same_ids(tmp_path, recipe, ids):
             )
         (features, _), *_ = ke.data.load(tmp_path / suffix, "train", batch_size=4)
         assert {name: values.numpy().tolist() for name, values in features.items()} == ids
-        assert ke.data.Preprocessor.from_prepared(tmp_path / suffix).schema == table.schema
+        assert ke.data.Preprocessor.load(tmp_path / suffix).schema == table.schema
     model = ke.models.LogisticRegression(table.schema)
     predictor = ke.Predictor(model, table.preprocessor)
     predictor.save(tmp_path / "predictor")

@@ -52,7 +52,7 @@ def test_every_way_gives_the_same_vectors(tmp_path, ids):
     expected = predictor.predict(FRAME)["click"]
     # What is saved needs the file no more.
     path.unlink()
-    prepared = ke.data.Preprocessor.from_prepared(tmp_path / "prepared")
+    prepared = ke.data.Preprocessor.load(tmp_path / "prepared")
     assert prepared.features(FRAME)["vector"].tolist() == EXPECTED
     loaded = ke.Predictor.load(tmp_path / "predictor")
     np.testing.assert_allclose(loaded.predict(FRAME.to_pandas())["click"], expected, rtol=1e-6)

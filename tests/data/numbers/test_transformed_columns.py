@@ -79,7 +79,7 @@ def test_prepared_folder_is_the_same_as_the_table(tmp_path, monkeypatch, sample_
     # Several segments, which are read in parallel.
     ke.data.prepare(files, recipe(), tmp_path / "out", segment_bytes=10_000, progress=False)
     data = ke.data.from_dataframe(train, recipe=recipe())
-    prepared = ke.data.Preprocessor.from_prepared(tmp_path / "out")
+    prepared = ke.data.Preprocessor.load(tmp_path / "out")
     assert prepared.transforms == data.preprocessor.transforms
     batches = ke.data.load(tmp_path / "out", "valid", batch_size=200)
     features = next(iter(batches.as_numpy_iterator()))[0]

@@ -8,7 +8,7 @@ import pytest
 
 import keras_elastor as ke
 from keras_elastor.data.prepared.blocks import read_blocks
-from keras_elastor.data.prepared.manifest import load_encoder
+from keras_elastor.data.vocabularies.encoder_files import load_encoder
 from tests.data.raw_files import RECIPE, make_rows, read, write_csv
 
 pytest.importorskip("apache_beam")

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.data.prepared.manifest import load_encoder
+from keras_elastor.data.vocabularies.encoder_files import load_encoder
 from tests.assertions import raises_value_error
 from tests.data.raw_files import RECIPE, make_rows, read, write_csv
 

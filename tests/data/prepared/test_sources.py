@@ -75,9 +75,10 @@ def test_a_byte_order_mark_is_no_part_of_a_value(suffix, tmp_path):
     path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
     manifest = ke.data.prepare({"train": path}, recipe, tmp_path / "prepared", progress=False)
     assert manifest.splits["train"].rows == 3
-    assert ke.data.Preprocessor.from_prepared(tmp_path / "prepared").vocabularies[
-        "item"
-    ].values == ("a", "b")
+    assert ke.data.Preprocessor.load(tmp_path / "prepared").vocabularies["item"].values == (
+        "a",
+        "b",
+    )
 
 
 @pytest.mark.parametrize("argument", ["label", "group", "weight"])
@@ -95,6 +96,6 @@ def test_frames_and_files_agree_on_a_boolean(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("new,click\nTrue,1\nTrue,0\nFalse,1\n")
     ke.data.prepare({"train": path}, recipe, tmp_path / "prepared", progress=False)
-    by_file = ke.data.Preprocessor.from_prepared(tmp_path / "prepared").vocabularies["new"]
+    by_file = ke.data.Preprocessor.load(tmp_path / "prepared").vocabularies["new"]
     by_frame = ke.data.from_dataframe(frame, label="click", recipe=recipe)
     assert by_file.values == by_frame.preprocessor.vocabularies["new"].values == ("True", "False")

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import keras_elastor as ke
 from keras_elastor.data.prepared import storage
-from keras_elastor.data.prepared.manifest import load_encoder
+from keras_elastor.data.vocabularies.encoder_files import load_encoder
 from tests.data.raw_files import RECIPE, make_rows, read, write_csv
 
 pytestmark = pytest.mark.backend_free

@@ -17,7 +17,7 @@ PLACE = Place(source=1, end=2**40, next_row=7, progress=9, rejected=2)
     ids=["rows", "no items", "no rows"],
 )
 def test_rows_come_back_with_their_place(tmp_path, rows):
-    saved, _, bad = type_rows(rows.to_arrow(), RECIPE)
+    saved, _, bad = type_rows(rows.to_arrow(), RECIPE, {})
     assert not bad
     save_rows(tmp_path / "train-00000.rows", saved, PLACE)
     assert [path.name for path in tmp_path.iterdir()] == ["train-00000.rows"]

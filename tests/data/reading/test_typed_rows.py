@@ -23,7 +23,7 @@ WEEKDAY = "EXTRACT(ISODOW FROM STRPTIME(SUBSTR(x, 1, 6), '%y%m%d')) % 7"
 def typed(column, values, **recipe):
     """The values of a column and the numbers of its wrong rows."""
     frame = pl.DataFrame({"x": values, "label": pl.Series(["1"] * len(values))})
-    rows, kept, bad = type_rows(frame.to_arrow(), ke.data.Recipe([column], **recipe))
+    rows, kept, bad = type_rows(frame.to_arrow(), ke.data.Recipe([column], **recipe), {})
     assert sorted([*kept, *(row.row for row in bad)]) == list(range(len(values)))
     return rows.features[column.name].to_pylist(), [(row.row, row.received) for row in bad]
 
@@ -97,7 +97,7 @@ def test_every_storage_of_lists(kind, dtype):
     # A slice, so that the values do not begin at the start of their buffer.
     array = pa.array([[9, 9], *lists], kind)[1:]
     table = pa.table({"x": array, "label": [1] * len(lists)})
-    rows, _, bad = type_rows(table, ke.data.Recipe([History("x", 3, dtype=dtype)]))
+    rows, _, bad = type_rows(table, ke.data.Recipe([History("x", 3, dtype=dtype)]), {})
     convert = str if dtype == "string" else int
     expected = [[convert(item) for item in row or ()] for row in lists]
     assert rows.features["x"].to_pylist() == expected
@@ -114,7 +114,7 @@ def test_every_storage_of_lists(kind, dtype):
 )
 def test_nested_values_and_bytes_are_named(array, column):
     table = pa.table({"x": array, "label": [1]})
-    _, kept, bad = type_rows(table, ke.data.Recipe([column]))
+    _, kept, bad = type_rows(table, ke.data.Recipe([column]), {})
     assert [(problem.row, problem.column) for problem in bad] == [(0, "x")]
     assert not len(kept)
 
@@ -145,7 +145,7 @@ def test_labels_groups_and_weights():
             "w": ["1", "0", "1", "1", "1", "1e39"],
         }
     )
-    rows, kept, bad = type_rows(frame.to_arrow(), recipe)
+    rows, kept, bad = type_rows(frame.to_arrow(), recipe, {})
     assert kept.tolist() == [0, 1]
     assert rows.labels.tolist() == [[0, 1], [1, 0]]
     assert rows.group.tolist() == [5, -1]
@@ -156,7 +156,7 @@ def test_labels_groups_and_weights():
 
 def test_rows_without_a_label_for_predict():
     rows, _, bad = type_rows(
-        pl.DataFrame({"x": ["2"]}).to_arrow(), ke.data.Recipe([Number("x")]), with_label=False
+        pl.DataFrame({"x": ["2"]}).to_arrow(), ke.data.Recipe([Number("x")]), {}, with_label=False
     )
     assert rows.features["x"].to_pylist() == [2.0]
     assert rows.labels.shape == (1, 0)

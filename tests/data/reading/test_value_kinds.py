@@ -1,5 +1,6 @@
 """Values of one kind are the same whatever stores them; those of another kind are refused."""
 
+import dataclasses
 import datetime
 
 import numpy as np
@@ -75,20 +76,91 @@ def test_another_kind_is_refused(trained, asked, tmp_path):
                 encode(frame(KINDS[asked]))
 
 
+# The first value of each kind, as pandas, polars, databases and people write it.
+SPELLINGS = {
+    "numbers": ["1", "1.0", "1.", "+1", "01", "1e0", " 1 "],
+    "booleans": ["True", "true", "TRUE"],
+    "dates": ["2026-01-31", "2026-01-31 00:00:00", "2026-01-31T00:00:00.000000"],
+    "instants": ["2026-01-31 12:00:00", "2026-01-31T12:00:00.000000", "2026-01-31 12:00"],
+    "instants with a time zone": [
+        "2026-01-31 12:00:00+00:00",
+        "2026-01-31T12:00:00.000000+0000",
+        "2026-01-31T12:00:00Z",
+        "2026-01-31 13:00:00+01:00",
+        "2026-01-31 06:30:00.000-05:30",
+    ],
+}
+
+
 @pytest.mark.parametrize("trained", KINDS)
 def test_text_is_the_same_as_what_it_says(trained):
+    table = ke.data.from_dataframe(frame(KINDS[trained]), recipe=RECIPE)
+    for dtype in (pl.String, pl.Categorical, pl.Binary):
+        texts = pl.Series(SPELLINGS[trained]).cast(dtype)
+        ids = table.features(pl.DataFrame({"user": texts}))["user"]
+        assert set(ids.tolist()) == {table.train.features["user"][0]}
+
+
+@pytest.mark.parametrize("trained", KINDS)
+def test_what_was_text_is_found_by_what_it_says(trained):
+    for spelling in SPELLINGS[trained]:
+        table = ke.data.from_dataframe(frame([spelling, "other"]), recipe=RECIPE)
+        assert table.preprocessor.kinds == {"user": "text"}
+        known = table.train.features["user"].tolist()
+        assert table.features(frame([spelling, "other"]))["user"].tolist() == known
+        asked = table.features(frame(KINDS[trained]))["user"]
+        assert asked[0] == known[0]
+        assert table.preprocessor.split(frame(KINDS[trained])).features["user"][0] == known[0]
+        grown = table.preprocessor.extend(frame(KINDS[trained])).vocabularies["user"].values
+        assert grown[:2] == table.preprocessor.vocabularies["user"].values
+        assert len(grown) == 2 + (KINDS[trained][0] != KINDS[trained][1])
+
+
+def test_text_that_a_vocabulary_holds_goes_before_what_it_says():
+    table = ke.data.from_dataframe(frame(["1.0", "1"]), recipe=RECIPE)
+    assert table.preprocessor.vocabularies["user"].values == ("1", "1.0")
+    assert table.features(frame([1.0, 2.0]))["user"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("trained", "text"),
+    [
+        ("numbers", "1e300"),
+        ("numbers", "9007199254740993.0"),
+        ("booleans", "1"),
+        ("booleans", "yes"),
+        ("dates", "31.01.2026"),
+        ("dates", "2026-02-30"),
+        ("dates", "2026-01-31 12:00:00"),
+        ("instants", "2026-01-31 12:00:00+01:00"),
+        ("instants", "2026-01-31 25:00:00"),
+        ("instants with a time zone", "2026-01-31 12:00:00"),
+    ],
+)
+def test_text_that_cannot_be_of_the_kind_is_refused(trained, text):
     preprocessor = ke.data.from_dataframe(frame(KINDS[trained]), recipe=RECIPE).preprocessor
-    written = {
-        "numbers": ["1", "2"],
-        "booleans": ["True", "False"],
-        "dates": ["2026-01-31"] * 2,
-        "instants": ["2026-01-31 12:00:00"] * 2,
-        "instants with a time zone": ["2026-01-31 12:00:00+00:00"] * 2,
-    }[trained]
-    np.testing.assert_array_equal(
-        preprocessor.features(frame(written))["user"],
-        preprocessor.features(frame(KINDS[trained]))["user"],
-    )
+    with raises_value_error("'user'", "Row 1", text):
+        preprocessor.features(frame([None, text]))
+
+
+def test_text_that_is_no_number_is_a_value_of_its_own():
+    preprocessor = ke.data.from_dataframe(frame([1, 2]), recipe=RECIPE).preprocessor
+    assert preprocessor.features(frame(["new", "9007199254740993"]))["user"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_files_of_one_preparation_tell_the_kind_of_text(tmp_path, order):
+    frame([101, 102]).write_parquet(tmp_path / "a.parquet")
+    frame(["101.0", "102"]).write_csv(tmp_path / "b.csv")
+    files = [tmp_path / "a.parquet", tmp_path / "b.csv"][::order]
+    for number, parts in enumerate(({"train": files}, {"train": files[0], "valid": files[1]})):
+        folder = tmp_path / f"out{number}"
+        ke.data.prepare(parts, RECIPE, folder, progress=False, known_values={"user": ["103.0"]})
+        words = ke.data.Preprocessor.load(folder).vocabularies["user"]
+        assert words.values == ("101", "102", "103")
+        for split in parts:
+            [(features, _)] = ke.data.load(folder, split, batch_size=4)
+            assert set(features["user"].numpy().tolist()) == {1, 2}
 
 
 @pytest.mark.parametrize("dtype", ["integer", "float"])
@@ -108,7 +180,7 @@ def test_files_of_one_preparation_agree(tmp_path):
     frame([True, False]).write_parquet(tmp_path / "booleans.parquet")
     days = [tmp_path / name for name in ("integers.parquet", "floats.parquet", "texts.csv")]
     ke.data.prepare({"train": days}, RECIPE, tmp_path / "out", progress=False)
-    preprocessor = ke.data.Preprocessor.from_prepared(tmp_path / "out")
+    preprocessor = ke.data.Preprocessor.load(tmp_path / "out")
     assert preprocessor.vocabularies["user"].values == ("101", "102")
     assert preprocessor.kinds == {"user": "numbers"}
     with raises_value_error("'user'", "expected numbers", "booleans"):
@@ -131,6 +203,50 @@ def test_item_and_history_share_a_table_in_all_storages():
     features = ke.data.from_dataframe(table, recipe=ke.data.Recipe(columns)).train.features
     assert features["item"].tolist() == [1, 2]
     assert features["seen"].tolist() == [[2, 0], [1, 0]]
+    written = table.with_columns(seen=pl.Series(["2.0^1", "1.0"]))
+    table = ke.data.from_dataframe(written, recipe=ke.data.Recipe(columns))
+    assert table.train.features["seen"].tolist() == [[2, 1], [1, 0]]
+    assert table.preprocessor.kinds == {"item": "numbers", "seen": "numbers"}
+
+
+def test_columns_of_one_table_hold_one_kind(tmp_path):
+    columns = [
+        ke.data.CategoricalColumn("item"),
+        ke.data.SequenceColumn("seen", max_length=2, table="item"),
+    ]
+    recipe = ke.data.Recipe(columns)
+    table = pl.DataFrame({"item": [True, False], "seen": [[1], [0]], "label": [0, 1]})
+    message = ("'seen'", "'item'", "booleans", "numbers")
+    with raises_value_error(*message):
+        ke.data.from_dataframe(table, recipe=recipe)
+    table.write_parquet(tmp_path / "train.parquet")
+    with raises_value_error(*message):
+        ke.data.prepare({"train": tmp_path / "train.parquet"}, recipe, tmp_path / "out")
+    # Columns of whole numbers hold 1 for True.
+    whole = [dataclasses.replace(column, dtype="integer") for column in columns]
+    features = ke.data.from_dataframe(table, recipe=ke.data.Recipe(whole)).train.features
+    assert features["item"].tolist() == [2, 1]
+    assert features["seen"].tolist() == [[2, 0], [1, 0]]
+
+
+def test_keys_of_vectors_tell_the_kind_of_text(tmp_path):
+    vectors = pl.DataFrame({"id": [101, 7], "vector": [[1.0, 0.0], [0.0, 1.0]]})
+    vectors.write_parquet(tmp_path / "numbers.parquet")
+    texts = vectors.with_columns(pl.Series("id", ["101.0", "7"]))
+    texts.write_parquet(tmp_path / "texts.parquet")
+    for file in ("numbers", "texts"):
+        column = ke.data.PretrainedColumn("user", tmp_path / f"{file}.parquet", dim=2)
+        recipe = ke.data.Recipe([column], label="click")
+        for values in ([101, 7], [101.0, 7.0], ["101", "7"], ["101.0", "7"]):
+            if file == "texts" and values == ["101", "7"]:
+                continue  # Text is asked for by text.
+            features = ke.data.from_dataframe(frame(values), recipe=recipe).train.features
+            assert features["user"].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    with raises_value_error("'user'", "numbers", "booleans"):
+        recipe = ke.data.Recipe(
+            [ke.data.PretrainedColumn("user", tmp_path / "numbers.parquet", dim=2)], label="click"
+        )
+        ke.data.from_dataframe(frame([True, False]), recipe=recipe)
 
 
 def test_known_values_are_those_of_the_files(tmp_path):
@@ -138,7 +254,7 @@ def test_known_values_are_those_of_the_files(tmp_path):
     files, folder = {"train": tmp_path / "train.parquet"}, tmp_path / "out"
     known = {"user": [8.0, 9, np.int64(10), 11.5]}
     ke.data.prepare(files, RECIPE, folder, progress=False, known_values=known)
-    words = ke.data.Preprocessor.from_prepared(folder).vocabularies["user"]
+    words = ke.data.Preprocessor.load(folder).vocabularies["user"]
     assert words.values == ("7", "8", "10", "11.5", "9")
 
 
