@@ -23,6 +23,7 @@ from keras_elastor.analysis.plots.ranks import (
     plot_rank_trajectories,
 )
 from keras_elastor.analysis.plots.spectra import plot_information_abundance, plot_spectra
+from keras_elastor.analysis.plots.style import together
 from keras_elastor.analysis.sentences import describe
 from keras_elastor.analysis.shifts import main_view
 from keras_elastor.models.ranking_model import RankingModel
@@ -195,7 +196,7 @@ def _sections(findings: Mapping[str, Findings], told: Sequence[str]) -> Iterator
         metrics = metrics or ["monitor"]
         figure = plot_learning_curves(curves, metrics, names=names)
         caption = "Exact metrics of the validation rows while the models train."
-        yield page.section("Learning curves", page.picture(figure, caption, _joined(curves)))
+        yield page.section("Learning curves", page.picture(figure, caption, together(curves)))
     yield page.section("Rank through the layers", *_rank_pictures(findings))
     over_time = _present(findings, "ranks_over_time")
     if over_time:
@@ -205,16 +206,16 @@ def _sections(findings: Mapping[str, Findings], told: Sequence[str]) -> Iterator
     if tables:
         caption = "Sum over maximum of the singular values of the table that each field reads."
         figure = plot_information_abundance(tables, names=names)
-        yield page.section("Embedding tables", page.picture(figure, caption, _joined(tables)))
+        yield page.section("Embedding tables", page.picture(figure, caption, together(tables)))
     bins = _present(findings, "calibration")
     if bins:
         caption = "Mean prediction and observed rate of bins of as many rows each."
-        picture = page.picture(plot_calibration(bins, names=names), caption, _joined(bins))
+        picture = page.picture(plot_calibration(bins, names=names), caption, together(bins))
         yield page.section("Calibration", picture)
     groups = _present(findings, "groups")
     if groups:
         caption = "gAUC of groups, such as users, by their number of rows."
-        picture = page.picture(plot_group_auc(groups, names=names), caption, _joined(groups))
+        picture = page.picture(plot_group_auc(groups, names=names), caption, together(groups))
         yield page.section("gAUC by the size of the group", picture)
 
 
@@ -229,7 +230,7 @@ def _rank_pictures(findings: Mapping[str, Findings]) -> Iterator[str]:
             }
             figure = plot_rank_trajectories(with_view, view=view, names=list(findings))
             caption = f"Mean stable rank of {what} after each stage."
-            yield page.picture(figure, caption, _joined(chosen))
+            yield page.picture(figure, caption, together(chosen))
     for name, frame in ranks.items():
         tokens = frame[(frame["view"] == "tokens") & (frame.kind == "stable")]
         if len(tokens) > 1:
@@ -265,8 +266,3 @@ def _present(findings: Mapping[str, Findings], part: str) -> dict[str, Any]:
     """A part of the findings, of the models that have it."""
     parts = {name: getattr(found, part) for name, found in findings.items()}
     return {name: value for name, value in parts.items() if value is not None}
-
-
-def _joined(frames: Mapping[str, Any]) -> Any:
-    pandas = import_optional("pandas", "analysis")
-    return pandas.concat(frames, names=["model"]).reset_index(0)

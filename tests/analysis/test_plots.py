@@ -25,7 +25,8 @@ MIXER = ranks(["encoder", "mixing_0", "ffn_0"], [3.0, 5.0, 4.0])
 
 
 def test_trajectories_show_every_model_and_write_their_numbers(tmp_path):
-    cross = ranks(["encoder", "cross_0"], [3.0, 2.0])
+    # A frame that tells its model already, as those read from the picture's own CSV do.
+    cross = ranks(["encoder", "cross_0"], [3.0, 2.0]).assign(model="other")
     models = {"A": MIXER, "B": ranks(MIXER.stage[:2], [2.0, 3.0]), "C": cross}
     figure = ke.analysis.plot_rank_trajectories(models, path=tmp_path / "new" / "ranks.png")
     assert isinstance(figure, Figure)

@@ -14,8 +14,8 @@ from keras_elastor.analysis.plots.style import (
     open_axis,
     shortened,
     styles_of,
+    together,
 )
-from keras_elastor.utils.optional import import_optional
 
 
 def plot_learning_curves(
@@ -58,7 +58,7 @@ def plot_learning_curves(
     axes[-1].set_xlabel("training steps (circle: the best weights)")
     axes[0].set_title("Learning curves", fontsize=10)
     _legend(figure)
-    return finish(figure, path, _together(evaluations))
+    return finish(figure, path, together(evaluations))
 
 
 def plot_calibration(
@@ -95,7 +95,7 @@ def plot_calibration(
     axis.set_ylabel("observed rate")
     axis.set_title("Calibration (bars: 2 standard errors; dashed: right)", fontsize=10)
     _legend(figure)
-    return finish(figure, path, _together(curves))
+    return finish(figure, path, together(curves))
 
 
 def plot_group_auc(
@@ -122,7 +122,7 @@ def plot_group_auc(
     axis.set_ylabel("gAUC (dashed: chance)")
     axis.set_title("gAUC by the size of the group", fontsize=10)
     _legend(figure)
-    return finish(figure, path, _together(groups))
+    return finish(figure, path, together(groups))
 
 
 def _lines(
@@ -155,9 +155,3 @@ def _legend(figure: Any) -> None:
         ncols=min(2, len(labels)),
         loc="outside lower center",
     )
-
-
-def _together(frames: Mapping[str, Any]) -> Any:
-    """The frames of all models as one, with the column `model`."""
-    pandas = import_optional("pandas", "analysis")
-    return pandas.concat(frames, names=["model"]).reset_index(0)

@@ -20,9 +20,9 @@ from keras_elastor.analysis.plots.style import (
     open_axis,
     shortened,
     styles_of,
+    together,
 )
 from keras_elastor.analysis.shifts import choose, shift_of
-from keras_elastor.utils.optional import import_optional
 
 _SHIFTS = {"expands": COLORS[0], "contracts": COLORS[1], "inside the error": GREY}
 
@@ -99,8 +99,7 @@ def plot_rank_trajectories(
         f"({MATRICES.get(view, view)}; bars: 2 standard errors)",
         fontsize=10,
     )
-    data = import_optional("pandas", "analysis").concat(chosen, names=["model"]).reset_index(0)
-    return finish(figure, path, data)
+    return finish(figure, path, together(chosen))
 
 
 def plot_rank_shift(

@@ -18,6 +18,7 @@ from keras_elastor.analysis.plots.style import (
     open_axis,
     shortened,
     styles_of,
+    together,
 )
 from keras_elastor.analysis.singular_values import Array
 from keras_elastor.utils.optional import import_optional
@@ -164,5 +165,4 @@ def plot_information_abundance(
     axis.set_xlabel("information abundance (dashed: width of the table)")
     axis.set_title("Directions that embedding tables use", fontsize=10)
     figure.legend(frameon=False, fontsize="small", ncols=2, loc="outside lower center")
-    pandas = import_optional("pandas", "analysis")
-    return finish(figure, path, pandas.concat(tables, names=["model"]).reset_index(0))
+    return finish(figure, path, together(tables))

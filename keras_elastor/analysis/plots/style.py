@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,13 @@ def legend_below(axis: Any, columns: int) -> None:
         loc="upper center",
         bbox_to_anchor=(0.5, -0.2),
     )
+
+
+def together(frames: Mapping[str, Any]) -> Any:
+    """The frames of several models as one, whose first column is `model`."""
+    pandas = import_optional("pandas", "analysis")
+    others = {name: frame.drop(columns="model", errors="ignore") for name, frame in frames.items()}
+    return pandas.concat(others, names=["model"]).reset_index(0)
 
 
 def finish(figure: Any, path: str | os.PathLike[str] | None, data: Any) -> Any:
