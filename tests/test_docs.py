@@ -119,6 +119,33 @@ def test_analysis(tmp_path, monkeypatch):
     make_parser().parse_args(shlex.split(line)[1:])
 
 
+@pytest.mark.backend_free
+def test_the_finding_on_effective_ranks_says_what_was_measured():
+    pandas = pytest.importorskip("pandas")
+    page = (DOCS / "effective_rank.md").read_text(encoding="utf-8")
+    measured = pandas.read_csv(DOCS.parent / "results" / "effective_rank" / "shifts.csv")
+    chosen = measured[
+        (measured.moment == "best") & (measured.kind == "stable") & (measured["view"] == "tokens")
+    ]
+    expected = [
+        (f"{x.before:.2f} to {x.after:.2f} ({x.change:+.2f} ± {x.standard_error:.2f})", x.verdict)
+        for dataset in ("kuairand_pure", "synthetic")
+        for stage in ("mixing_0", "ffn_0", "mixing_1", "ffn_1")
+        for model in ("RankMixer", "RankElastor")
+        for x in chosen[
+            (chosen.dataset == dataset) & (chosen.stage == stage) & (chosen.model == model)
+        ].itertuples()
+    ]
+    shown = re.findall(r"\| ([\d.]+ to [\d.]+ \(.*?\)) \| ([a-z ]+?) (?=\|)", page)
+    assert len(shown) == 16
+    assert shown == expected
+    summary = pandas.read_csv(DOCS.parent / "results" / "effective_rank" / "summary.csv")
+    for x in summary.itertuples():
+        assert f"| {x.auc_mean:.4f} ± {x.auc_std:.4f} | {x.rank_mean:.2f} |" in page
+    for picture in re.findall(r"\((pictures/.*?)\)", page):
+        assert (DOCS / picture).is_file()
+
+
 def test_data(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page = (DOCS / "data.md").read_text(encoding="utf-8")

@@ -162,7 +162,7 @@ def plot_information_abundance(
     axis.set_ylim(len(fields) - 0.5, -0.5)
     axis.set_xlim(left=0)
     open_axis(axis, grid="both")
-    axis.set_xlabel("information abundance (dashed: width of the table)")
+    axis.set_xlabel("information abundance (dashed: width)")
     axis.set_title("Directions that embedding tables use", fontsize=10)
     figure.legend(frameon=False, fontsize="small", ncols=2, loc="outside lower center")
     return finish(figure, path, together(tables))
