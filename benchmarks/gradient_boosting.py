@@ -68,7 +68,7 @@ def gradient_boosting_floor(
             "logloss": ke.metrics.log_loss_from_logits(split.labels, logits),
         }
         if schema.group_column is not None:
-            groups = split.features[schema.group_column]
+            groups = split.group[schema.group_column]
             scores[name]["gauc"] = ke.metrics.group_auc(split.labels, logits, groups)
     return scores
 

@@ -78,7 +78,7 @@ def train(name: str, seed: int, data: Any) -> dict[str, Any]:
         "epochs": len(history["loss"]),
         "seconds": round(time.perf_counter() - start, 1),
         "val_auc": history["val_auc"],
-        "valid": ke.evaluate(model, data.valid.dataset(BATCH_SIZE)),
+        "valid": ke.evaluate(model, data.valid),
     }
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file, write_file
+from keras_elastor.runs.interrupts import keep_interrupts
 from keras_elastor.runs.own_table import fitting_batch_size
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import open_predictor
@@ -50,8 +52,6 @@ def list_names(options: argparse.Namespace) -> None:
 
 def prepare(options: argparse.Namespace) -> None:
     """Encode raw files once, for any number of trainings."""
-    if bool(options.dataset) == bool(options.recipe):
-        raise ValueError("Expected either --dataset and --data-dir, or --recipe and --files")
     if options.dataset:
         source = get_public(options.dataset).source
         if not options.data_dir:
@@ -95,14 +95,8 @@ def _read_recipe(path: str) -> data.Recipe:
 def _files(texts: list[str] | None) -> dict[str, list[str]]:
     files: dict[str, list[str]] = {}
     for text in texts or ():
-        split, equals, path = text.partition("=")
-        if not equals:
-            raise ValueError(
-                f"--files: expected SPLIT=FILE, such as train=day1.csv. Received: {text!r}"
-            )
+        split, _, path = text.partition("=")
         files.setdefault(split, []).append(path)
-    if "train" not in files:
-        raise ValueError("--files: expected a file of the split train, such as train=day1.csv")
     return files
 
 
@@ -122,8 +116,6 @@ def _print_training(options: argparse.Namespace, manifest: data.Manifest) -> Non
 
 def infer(options: argparse.Namespace) -> None:
     """Write the recipe of a table, and say why it is this one."""
-    if Path(options.output).suffix not in (".yaml", ".yml", ".json"):
-        raise ValueError(f"--output: expected a .yaml or .json file. Received: {options.output}")
     frame = read_table(options.table)
     recipe, notes = infer_with_notes(
         frame, options.label, options.group, options.weight, min_count=1, given=GivenColumns()
@@ -147,14 +139,19 @@ def train(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Train several models and compare them."""
-    if bool(options.configs) == bool(options.models):
-        raise ValueError("Expected either --configs or --models")
     configs = [_config(options, path, None) for path in options.configs or ()]
     configs += [_config(options, None, name) for name in options.models or ()]
     _show_log(options)
+    if options.plot:
+        # Before anything is trained.
+        import_optional("matplotlib", extra="analysis")
+        import_optional("pandas", extra="analysis")
     configs, rows = _read_table(configs, options)
     comparison = compare_runs(configs, options.seeds, verbose=not options.quiet, data=rows)
     print(comparison.markdown())
+    if options.plot:
+        comparison.plot(options.plot)
+        print(f"The picture is {options.plot}")
     print(f"Everything is in {comparison.folder}")
 
 
@@ -169,7 +166,7 @@ def evaluate(options: argparse.Namespace) -> None:
     rows = getattr(loaded, options.split)
     if not len(rows):
         raise ValueError(f"The dataset has no {options.split} rows")
-    batches = rows.dataset(config.batch_size)
+    batches = rows.dataset(config.batch_size, with_group=True)
     _print_metrics({options.split: evaluate_model(model, batches, verbose=not options.quiet)})
 
 
@@ -233,6 +230,12 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
+def run_command(options: argparse.Namespace) -> None:
+    """Do what a command says; Ctrl-C is never lost."""
+    with keep_interrupts():
+        COMMANDS[options.command](options)
+
+
 def _config(options: argparse.Namespace, path: str | None, model: str | None) -> RunConfig:
     """The config of a file and the options that override it."""
     values: dict[str, Any] = {} if path is None else read_file(path)
@@ -250,16 +253,8 @@ def _config(options: argparse.Namespace, path: str | None, model: str | None) ->
         if value is not None:
             _set(values, key, value)
     for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set: expected KEY=VALUE. Received: {text!r}")
+        key, _, value = text.partition("=")
         _set(values, key, _parse(value))
-    if "name" not in values.get("dataset", {}):
-        raise ValueError(
-            "Expected --dataset or --table (or a --config that names it). See keras-elastor list"
-        )
-    if "name" not in values.get("model", {}):
-        raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
     try:
         return RunConfig.from_dict(values)
     except ValueError as error:
@@ -269,11 +264,7 @@ def _config(options: argparse.Namespace, path: str | None, model: str | None) ->
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     """The keys of a config for a table of one's own."""
     if not options.table:
-        if options.label or options.recipe:
-            raise ValueError("Expected --table, the file that --label and --recipe are about")
         return {}
-    if options.dataset:
-        raise ValueError("Expected either --table or --dataset")
     return {
         "dataset.name": "table",
         "dataset.arguments.path": options.table,
@@ -319,10 +310,23 @@ def _parse(text: str) -> Any:
 def _show_log(options: argparse.Namespace) -> None:
     """Print what the package logs, unless it should be quiet."""
     if not options.quiet:
-        handler = logging.StreamHandler()
+        handler = _LineHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger = logging.getLogger("keras_elastor")
         logger.handlers[:] = [handler]
+
+
+class _LineHandler(logging.StreamHandler[Any]):
+    """Log lines on a terminal that a progress bar is being drawn on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; it takes the place of a bar, which is drawn again below it."""
+        line = super().format(record)
+        if self.stream.isatty():
+            # What the bar has printed comes first, then to the start of its line, which is erased.
+            sys.stdout.flush()
+            line = f"\r\x1b[K{line}"
+        return line
 
 
 def _print_metrics(metrics: dict[str, dict[str, float]]) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.bootstrap import METRICS, Interval, paired_differences
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import Named, RunConfig
+from keras_elastor.runs.pictures import draw
 from keras_elastor.runs.runner import RunResult, run
 from keras_elastor.utils.files import hash_text, write_text
 
@@ -77,6 +79,21 @@ class Comparison:
         rows = [list(self.models[0].cells()), *(list(m.cells().values()) for m in self.models)]
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Means and differences with their intervals, as `ke.analysis.plot_comparison`.
+
+        Args:
+            path: Where to write the picture, as `.svg` and `.png`, and its numbers, as `.csv`.
+                Default: None, nowhere.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            ImportError: If matplotlib or pandas is not installed.
+        """
+        return draw("comparison", self, path)
 
     def csv(self) -> str:
         """The table as CSV."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.diagnosis import batch_statistics, describe, first_bad_layer
 from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.runs.interrupts import Interrupts
+from keras_elastor.runs.pictures import draw
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import derive_seed
@@ -39,6 +41,7 @@ class RunResult:
         best_step: Training steps of the best weights.
         metrics: Of the best weights, by split: `{"valid": {"auc": ...}, "test": {...}}`.
         parameters: Number of weights, `{"dense": ..., "embedding": ...}`.
+        data: The rows of the run, where `run` was given them. Default: None.
     """
 
     folder: Path
@@ -46,6 +49,22 @@ class RunResult:
     best_step: int
     metrics: dict[str, dict[str, float]]
     parameters: dict[str, int]
+    data: Data | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Learning curves, calibration, ROC, gain and gAUC by group, as `ke.analysis.plot_run`.
+
+        Args:
+            path: Where to write the picture, as `.svg` and `.png`, and its numbers, as `.csv`.
+                Default: None, nowhere.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            ImportError: If matplotlib or pandas is not installed.
+        """
+        return draw("run", self.folder, self.data, path)
 
 
 def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> RunResult:
@@ -105,13 +124,14 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
                 "train again with it",
                 folder.path,
             )
-        return RunResult(folder.path, **finished)
-    data = load_data(config) if data is None else data
-    model = _new_model(config, data.schema)
+        return RunResult(folder.path, **finished, data=data)
+    rows = load_data(config) if data is None else data
+    model = _new_model(config, rows.schema)
     with folder.locked(), folder.logging(), Interrupts() as interrupts:
         try:
-            folder.create(data)
-            return _train_and_report(folder, model, data, interrupts, verbose)
+            folder.create(rows)
+            result = _train_and_report(folder, model, rows, interrupts, verbose)
+            return dataclasses.replace(result, data=data)
         except RunInterruptedError as stop:
             raise RunInterruptedError(
                 f"{stop}. A checkpoint is in {folder.path}; the same call continues from there"
@@ -182,7 +202,10 @@ def _train_and_report(
     steps_per_epoch = -(-len(data.train) // config.batch_size)
     steps = config.epochs * steps_per_epoch
     callback = RunCallback(
-        folder, data.valid.dataset(config.batch_size), steps_per_epoch, interrupts
+        folder,
+        data.valid.dataset(config.batch_size, with_group=True),
+        steps_per_epoch,
+        interrupts,
     )
     if callback.every is not None and callback.every > steps:
         raise ValueError(
@@ -270,7 +293,7 @@ def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCall
     others = {"step", "epoch", "learning_rate", "loss", "monitor", "gain"}
     metrics["valid"] = {k: v for k, v in evaluation.items() if k not in others}
     if len(data.test):
-        batches = data.test.dataset(folder.config.batch_size)
+        batches = data.test.dataset(folder.config.batch_size, with_group=True)
         metrics["test"] = evaluate(model, callback.interruptible(batches))
     batches = getattr(data, data.judged).dataset(folder.config.batch_size)
     folder.write_logits(_logits(model, callback.interruptible(batches)))
