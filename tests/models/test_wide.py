@@ -29,12 +29,12 @@ def drawn(model):
 def test_logits_are_added(name):
     model = drawn(make(name, wide=["linear", "fm"]))
     plain = make(name)
-    names = {weight.path: weight for weight in model.weights}
-    assert {path for path in names if path.startswith("linear/")} == set(names) - {
-        weight.path for weight in plain.weights
-    }
-    for weight in plain.weights:
-        weight.assign(numpy(names[weight.path]))
+    wide = [weight for weight in model.weights if weight.path.startswith("linear/")]
+    shared = [weight for weight in model.weights if not weight.path.startswith("linear/")]
+    assert wide
+    assert [weight.name for weight in shared] == [weight.name for weight in plain.weights]
+    for weight, value in zip(plain.weights, shared, strict=True):
+        weight.assign(numpy(value))
     stages = {
         key: numpy(value)
         for key, value in model.intermediates(["encoder", "linear", "fm"])(FEATURES).items()
