@@ -22,9 +22,9 @@ from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterrupt
 from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
-from keras_elastor.runs.seeds import derive_seed
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.files import DiskError
+from keras_elastor.utils.seeds import derive_seed
 
 _logger = logging.getLogger(__name__)
 
