@@ -57,6 +57,8 @@ A preparation that was stopped goes on when the same command is given again.""",
 
 A run that was stopped continues when the same command is given again.""",
     "compare": """examples:
+  keras-elastor compare --table clicks.csv --label click
+  keras-elastor compare --table clicks.csv --label click --time-budget 10m --models deep_fm din
   keras-elastor compare --dataset synthetic --models dnn rank_elastor --seeds 0 1 2
   keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4
 
@@ -152,8 +154,22 @@ def make_parser() -> argparse.ArgumentParser:
 
     compare = add("compare", "Train several models with several seeds and compare them.")
     compare.add_argument("--configs", nargs="+", help="YAML or JSON files, one for each model")
-    compare.add_argument("--models", nargs="+", help="models or presets; the first is the baseline")
-    compare.add_argument("--seeds", nargs="+", type=int, required=True)
+    compare.add_argument(
+        "--models",
+        nargs="+",
+        help="models or presets; the first is the baseline (default for --table: "
+        "gradient_boosting, deep_fm, dnn, rank_elastor)",
+    )
+    compare.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="(default: 0 1 2 3 4)"
+    )
+    compare.add_argument(
+        "--time-budget",
+        help="such as 10m: what is not finished then is left out, and goes on later",
+    )
+    compare.add_argument(
+        "--no-floor", action="store_true", help="leave gradient boosting out of the default models"
+    )
     _add_run_options(compare)
 
     evaluate = add("evaluate", "Measure the best weights of a run exactly.")

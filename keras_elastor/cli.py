@@ -23,7 +23,8 @@ from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file, write_file
-from keras_elastor.runs.own_table import fitting_batch_size
+from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING
+from keras_elastor.runs.own_table import PROTOCOL, default_models, fitting_batch_size
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
@@ -147,13 +148,28 @@ def train(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Train several models and compare them."""
-    if bool(options.configs) == bool(options.models):
+    if options.configs and options.models:
         raise ValueError("Expected either --configs or --models")
-    configs = [_config(options, path, None) for path in options.configs or ()]
-    configs += [_config(options, None, name) for name in options.models or ()]
+    if not options.configs and not options.models and not options.table:
+        raise ValueError("Expected --models, --configs, or --table, for which there are defaults")
     _show_log(options)
+    models = options.models
+    if models is None:
+        models = [] if options.configs else default_models(floor=not options.no_floor)
+    elif options.no_floor and GRADIENT_BOOSTING in models:
+        raise ValueError(
+            f"Expected --no-floor or {GRADIENT_BOOSTING} among --models. Received both"
+        )
+    configs = [_config(options, path, None) for path in options.configs or ()]
+    configs += [_config(options, None, name) for name in models]
     configs, rows = _read_table(configs, options)
-    comparison = compare_runs(configs, options.seeds, verbose=not options.quiet, data=rows)
+    comparison = compare_runs(
+        configs,
+        options.seeds,
+        time_budget=options.time_budget,
+        verbose=not options.quiet,
+        data=rows,
+    )
     print(comparison.markdown())
     print(f"Everything is in {comparison.folder}")
 
@@ -280,7 +296,7 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         "dataset.arguments.label": options.label,
         "dataset.arguments.recipe": options.recipe and read_file(options.recipe),
         # Not the protocol of published results: the loss follows from the label.
-        "protocol": {"name": "keras", "loss": None},
+        "protocol": PROTOCOL.get_config(),
     }
 
 
