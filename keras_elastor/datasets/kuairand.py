@@ -151,7 +151,10 @@ class KuaiRand:
 
 
 def kuairand_pure(
-    data_dir: str | os.PathLike[str], history_length: int = 50, min_count: int = 1
+    data_dir: str | os.PathLike[str],
+    history_length: int = 50,
+    min_count: int = 1,
+    test_day: int = _TEST_DAY,
 ) -> KuaiRand:
     """Read KuaiRand-Pure for the prediction of `is_click`.
 
@@ -195,6 +198,8 @@ def kuairand_pure(
             history is read from it and the earlier log is not needed.
         history_length: Positions of `watch_history`.
         min_count: Values that occur less often in the training rows are out-of-vocabulary.
+        test_day: First day of the test rows, after the first validation day; the days before are
+            left to validate on. Logs that end before 2022-05-05 have test rows with 20220504 only.
 
     Returns:
         Preprocessor and splits. Vocabularies are built from training rows only; that of the
@@ -212,6 +217,10 @@ def kuairand_pure(
         Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed
         Videos", CIKM 2022. https://kuairand.com, licence CC BY-SA 4.0.
     """
+    if not _VALID_DAY < test_day <= _LAST_DAY:
+        raise ValueError(
+            f"'test_day': expected a day from {_VALID_DAY + 1} to {_LAST_DAY}. Received: {test_day}"
+        )
     folder = _find(Path(data_dir))
     log = _read_log(folder / LOG_FILE)
     histories = _read_histories(folder, log, history_length)
@@ -222,8 +231,8 @@ def kuairand_pure(
             f"{folder / LOG_FILE}: expected rows with a date from {_TRAIN_DAY} to "
             f"{_VALID_DAY - 1}, to train on. Received: none"
         )
-    valid = rows.filter(rows["date"].is_between(_VALID_DAY, _TEST_DAY, closed="left"))
-    test = rows.filter(rows["date"] >= _TEST_DAY)
+    valid = rows.filter(rows["date"].is_between(_VALID_DAY, test_day, closed="left"))
+    test = rows.filter(rows["date"] >= test_day)
     vocabularies = _build_vocabularies(train, histories, min_count)
     preprocessor = Preprocessor(_make_recipe(vocabularies, history_length), vocabularies)
     train, valid, test = (
