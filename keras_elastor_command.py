@@ -210,7 +210,14 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("output", help="CSV or Parquet file")
     predict.add_argument("--batch-size", type=int, default=4096, help="rows at a time")
 
-    export = add("export", "Write a trained model as one artefact, from raw rows to probabilities.")
+    _add_export(
+        add("export", "Write a trained model as one artefact, from raw rows to probabilities.")
+    )
+    _add_serve(add("serve", "Answer requests over HTTP by an exported model."))
+    return parser
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("run", help="folder of the run, or one that Predictor.save wrote")
     export.add_argument(
         "--format",
@@ -220,9 +227,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", required=True, help="folder to write")
     export.add_argument("--rows", type=int, default=512, help="raw rows to compare (default: 512)")
-
-    _add_serve(add("serve", "Answer requests over HTTP by an exported model."))
-    return parser
+    export.add_argument(
+        "--user",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns that are the same for all candidates of a user, read once (ONNX)",
+    )
+    export.add_argument(
+        "--quantize", choices=["int8"], help="of the matrices (ONNX); needs --sample"
+    )
+    export.add_argument(
+        "--embeddings",
+        choices=["float32", "float16", "int8"],
+        default="float32",
+        help="how tables are stored (ONNX; default: float32)",
+    )
+    export.add_argument(
+        "--sample", metavar="FILE", help="CSV or Parquet of rows with labels, to measure the AUC on"
+    )
 
 
 def _add_tune(tune: argparse.ArgumentParser) -> None:

@@ -210,11 +210,22 @@ def predict(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write a trained model as one artefact."""
     predictor = open_predictor(options.run)
-    found = export_predictor(predictor, options.output, options.format, options.rows)
-    print(
-        f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}\n"
-        f"Everything is in {options.output}"
+    found = export_predictor(
+        predictor,
+        options.output,
+        format=options.format,
+        rows=options.rows,
+        quantize=options.quantize,
+        embeddings=options.embeddings,
+        sample=None if options.sample is None else read_table(options.sample),
+        user=options.user,
     )
+    print(f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}")
+    if found.reduced is not None:
+        print(f"With fewer bits they differ by at most {found.reduced.max_difference:.2g}")
+        for name, change in found.reduced.auc_change.items():
+            print(f"AUC of {name}: {found.reduced.auc_after[name]:.6f} ({change:+.6f})")
+    print(f"Everything is in {options.output}")
 
 
 def serve(options: argparse.Namespace) -> None:
