@@ -18,6 +18,7 @@ import pytest
 import keras_elastor as ke
 import keras_elastor_command
 from keras_elastor import cli
+from keras_elastor.commands.run_options import LineHandler
 from tests.data.raw_files import RECIPE, make_rows, write_csv
 
 pl = pytest.importorskip("polars")
@@ -185,7 +186,11 @@ class TestPrepare:
         ),
         (["evaluate", "/no/run"], 2, "/no/run"),
         (["analyze", "/no/run", "--out", "a.html"], 2, "/no/run: expected the folder of a run"),
-        (["compare", "--dataset", "synthetic", "--seeds", "0"], 2, "--configs or --models"),
+        (
+            ["compare", "--dataset", "synthetic", "--seeds", "0"],
+            2,
+            "--models, --configs, or --table",
+        ),
         (["train", "--dataset", "criteo_x1", "--model", "dnn"], 2, "keras-elastor prepare"),
         (
             ["train", "--dataset", "prepared", "--data-dir", "/no", "--model", "dnn"],
@@ -314,7 +319,7 @@ def test_log_lines_take_the_place_of_a_progress_bar():
 
     written = []
     for stream in (Terminal(), io.StringIO()):
-        handler = cli._LineHandler(stream)
+        handler = LineHandler(stream)
         handler.emit(logging.makeLogRecord({"msg": "evaluated"}))
         written.append(stream.getvalue())
     assert written == ["\r\x1b[Kevaluated\n", "evaluated\n"]

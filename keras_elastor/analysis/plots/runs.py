@@ -188,7 +188,8 @@ def _curves(predictions: Predictions | None) -> dict[str, tuple[Any, Any]]:
 def _numbers(evaluations: Any, curves: Mapping[str, tuple[Any, Any]]) -> Any:
     """All that is drawn as one table, whose first column is `panel`."""
     pandas = import_optional("pandas", "analysis")
-    frames = {"learning_curve": evaluations}
+    # Trees have no evaluations on the way.
+    frames = {"learning_curve": evaluations} if len(evaluations) else {}
     frames |= {
         panel: frame
         for panel, (_, frame) in curves.items()
