@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -164,8 +164,7 @@ class _Rows:
     def logits(self, names: Sequence[str], order: Array) -> Array:
         """Predictions, `(rows, tasks)` float32, with these columns in another order."""
         if self.preprocessor is None:
-            shuffled = {name: self.columns[name][order] for name in names}
-            features = {**self.columns, **shuffled}
+            features = {**self.columns, **{name: self.columns[name][order] for name in names}}
         else:
             shuffled = [self.columns[name].gather(order) for name in names]
             features, _ = self.preprocessor.encode(self.columns.with_columns(shuffled))
@@ -195,10 +194,16 @@ def _encoded_rows(model: keras.Model, data: Any, max_rows: int | None) -> _Rows:
     if not sum(map(len, labels)):
         raise ValueError("Expected rows to measure on. Received: none")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    groups = columns.get(schema.group_column, columns.get(schema.group))
     features = {name: columns[name] for name in schema.names}
-    joint = _joint(model)
-    return _Rows(model, schema, schema.names, joint, features, np.concatenate(labels), groups)
+    return _Rows(
+        model,
+        schema,
+        schema.names,
+        _joint(model),
+        features,
+        np.concatenate(labels),
+        _groups(schema, columns),
+    )
 
 
 def _raw_rows(predictor: Predictor, data: Any, max_rows: int | None) -> _Rows:
@@ -208,11 +213,11 @@ def _raw_rows(predictor: Predictor, data: Any, max_rows: int | None) -> _Rows:
     split = preprocessor.split(frame)
     columns = preprocessor.columns
     joint = []
-    for group in _joint(predictor.model):
-        sources = [s for name in group for s in sources_of(columns[name])]
+    for names in _joint(predictor.model):
+        read = [columns[name] for name in names]
+        sources = [s for column in read if column is not None for s in sources_of(column)]
         joint.append(tuple(dict.fromkeys(sources)))
     schema = preprocessor.schema
-    group = split.group.get(schema.group_column, split.features.get(schema.group))
     return _Rows(
         predictor.model,
         schema,
@@ -220,9 +225,15 @@ def _raw_rows(predictor: Predictor, data: Any, max_rows: int | None) -> _Rows:
         joint,
         frame,
         split.labels.reshape(len(split), -1),
-        group,
+        _groups(schema, split.columns),
         preprocessor,
     )
+
+
+def _groups(schema: FeatureSchema, columns: Mapping[str, Array]) -> Array | None:
+    """The group of each row, exact where the rows carry it."""
+    names = [name for name in (schema.group_column, schema.group) if name in columns]
+    return columns[str(names[0])] if names else None
 
 
 def _joint(model: keras.Model) -> list[tuple[str, ...]]:

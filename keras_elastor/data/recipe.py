@@ -250,7 +250,7 @@ class Recipe:
         if not isinstance(config, Mapping) or not isinstance(config.get("columns"), Iterable):
             raise ValueError(f"Expected a recipe with the key 'columns'. Received: {config!r}")
         check_keys(config, [field.name for field in dataclasses.fields(cls)], "")
-        columns = []
+        columns: list[RecipeColumn] = []
         for values in config["columns"]:
             arguments = dict(values)
             kind = arguments.pop("type", None)

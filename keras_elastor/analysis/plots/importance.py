@@ -82,9 +82,9 @@ def plot_feature_importance(
     change = "rise" if metric == "logloss" else "loss"
     axis.set_xlabel(f"{change} of {metric} when the column is shuffled")
     left_out = importance.feature.nunique() - len(features)
-    more = f"; {left_out} less important ones are left out" if left_out else ""
+    more = f"\n{left_out} less important ones are left out" if left_out else ""
     axis.set_title(
-        f"What each feature is worth\n(bars: 95 % intervals; empty: may be nothing{more})",
+        f"What each feature is worth\n(bars: 95 % intervals; empty: may be nothing){more}",
         fontsize=10,
     )
     if len(labels) > 1:

@@ -248,6 +248,7 @@ def plot_comparison(comparison: Comparison, path: str | os.PathLike[str] | None 
         right.set_xlabel(f"{metric} minus that of {shortened(names[0])}")
         for axis in (left, right):
             open_axis(axis, grid="x")
+            axis.locator_params(axis="x", nbins=5)
     spread = "95 % interval over the seeds" if seeds > 1 else "no interval of a single seed"
     axes[0, 0].set_title(f"Mean of {seeds} seed{'s'[: seeds > 1]}\n({spread})", fontsize=10)
     axes[0, 1].set_title("Difference to the baseline\n(95 % interval, paired)", fontsize=10)
@@ -273,6 +274,7 @@ def _draw_means(axis: Any, lines: Any, values: list[list[float]]) -> None:
 
 def _draw_differences(axis: Any, lines: Any, grows: bool) -> None:
     axis.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axis.plot(0, 0, "o", color="black", markersize=4)
     for place, line in lines.iloc[1:].iterrows():
         low, middle, high = line.difference_low, line.difference, line.difference_high
         verdict = "no difference beyond chance"
