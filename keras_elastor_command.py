@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
+import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 EXIT_CODES = (
     "exit codes: 0 all went well, 1 a run failed, 2 something given was wrong, 130 stopped by "
@@ -456,8 +459,22 @@ def _check_run(options: argparse.Namespace) -> None:
         raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
 
 
+def _list_names(kind: str | None) -> None:
+    """Print what can be named in a config, as the package has it written down."""
+    package = importlib.util.find_spec("keras_elastor")
+    if package is None or package.origin is None:
+        raise ImportError("The package keras_elastor is not installed")
+    file = Path(package.origin).with_name("commands") / "names.json"
+    for name, known in json.loads(file.read_text(encoding="utf-8")).items():
+        if kind in (None, name):
+            print("\n  ".join([f"{name}:", *known]))
+
+
 def _run(options: argparse.Namespace) -> int:
     _check(options)
+    if options.command == "list":
+        _list_names(options.kind)
+        return 0
     if options.backend:
         os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -27,23 +27,7 @@ from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
 from keras_elastor.runs.runner import load_model, read_config, run
 from keras_elastor.serving import serve as serve_model
-from keras_elastor.training import list_protocols
 from keras_elastor.utils.optional import import_optional
-
-
-def list_names(options: argparse.Namespace) -> None:
-    """Print what can be named in a config."""
-    names = {
-        "models": models.list_models(),
-        "presets": models.list_presets(),
-        "protocols": list_protocols(),
-        "datasets": datasets.list_datasets(),
-    }
-    for kind, known in names.items():
-        if kind.startswith(options.kind or ""):
-            print(f"{kind}:")
-            for name in known:
-                print(f"  {name}")
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -237,7 +221,6 @@ def serve(options: argparse.Namespace) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "list": list_names,
     "prepare": prepare,
     "infer": infer,
     "train": train,

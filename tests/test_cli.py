@@ -18,6 +18,7 @@ import pytest
 import keras_elastor as ke
 import keras_elastor_command
 from keras_elastor import cli
+from keras_elastor.commands.names import FILE, known_names
 from keras_elastor.commands.run_options import LineHandler
 from tests.data.raw_files import RECIPE, make_rows, write_csv
 
@@ -88,6 +89,9 @@ def test_list(capsys):
     out = capsys.readouterr().out
     for name in ("rank_elastor", "rank_mixer_100m", "kuairand_pure", "synthetic"):
         assert f"  {name}\n" in out
+    assert json.loads(FILE.read_text()) == known_names(), (
+        "write it anew: python -m keras_elastor.commands.names"
+    )
     assert command("list", "datasets") == 0
     assert "rank_elastor" not in capsys.readouterr().out
 
@@ -325,16 +329,21 @@ def test_log_lines_take_the_place_of_a_progress_bar():
     assert written == ["\r\x1b[Kevaluated\n", "evaluated\n"]
 
 
-def test_options_that_do_not_fit_are_refused_before_keras_is_imported():
+def test_what_needs_no_keras_does_not_import_it():
     code = "import sys; from keras_elastor_command import main; main(sys.argv[1:])"
     code += "; print('keras' in sys.modules)"
     for arguments in (
         ["train", "--model", "dnn"],
         ["compare", "--dataset", "synthetic", "--seeds", "0"],
         ["prepare", "--output", "x"],
+        ["list", "protocols"],
     ):
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
         )
-        assert done.stdout == "False\n"
-        assert done.stderr.startswith("keras-elastor: Expected")
+        *listed, keras_is_imported = done.stdout.splitlines()
+        assert keras_is_imported == "False"
+        if arguments[0] == "list":
+            assert listed == ["protocols:", "  fuxictr", "  keras"]
+        else:
+            assert done.stderr.startswith("keras-elastor: Expected")

@@ -20,8 +20,8 @@ def student_interval(values: Sequence[float]) -> tuple[float, float, float]:
     Example:
 
     >>> from keras_elastor.analysis.intervals import student_interval
-    >>> student_interval([1.0, 3.0])
-    (2.0, -10.7062, 14.7062)
+    >>> [round(value, 3) for value in student_interval([1.0, 3.0])]
+    [2.0, -10.706, 14.706]
 
     Reference: Abramowitz and Stegun, 26.7.5, for the quantile t.
     """

@@ -88,6 +88,6 @@ def test_a_command_ends_by_a_swallowed_press(press_in_gc, monkeypatch, capsys):
         press_in_gc()
         wait()
 
-    monkeypatch.setitem(cli.COMMANDS, "list", command)
-    assert keras_elastor_command.main(["list"]) == 130
+    monkeypatch.setitem(cli.COMMANDS, "evaluate", command)
+    assert keras_elastor_command.main(["evaluate", "runs/a"]) == 130
     assert "stopped" in capsys.readouterr().err
