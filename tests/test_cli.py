@@ -18,7 +18,6 @@ import pytest
 import keras_elastor as ke
 import keras_elastor_command
 from keras_elastor import cli
-from keras_elastor.commands.names import FILE, known_names
 from keras_elastor.commands.run_options import LineHandler
 from tests.data.raw_files import RECIPE, make_rows, write_csv
 
@@ -89,9 +88,6 @@ def test_list(capsys):
     out = capsys.readouterr().out
     for name in ("rank_elastor", "rank_mixer_100m", "kuairand_pure", "synthetic"):
         assert f"  {name}\n" in out
-    assert json.loads(FILE.read_text()) == known_names(), (
-        "write it anew: python -m keras_elastor.commands.names"
-    )
     assert command("list", "datasets") == 0
     assert "rank_elastor" not in capsys.readouterr().out
 
