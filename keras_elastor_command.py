@@ -61,7 +61,7 @@ A run that was stopped continues when the same command is given again.""",
   keras-elastor compare --table clicks.csv --label click
   keras-elastor compare --table clicks.csv --label click --time-budget 10m --models deep_fm din
   keras-elastor compare --dataset synthetic --models dnn rank_elastor --seeds 0 1 2
-  keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4
+  keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4 --plot comparison.svg
 
 A comparison that was stopped continues when the same command is given again.""",
     "tune": """examples:
@@ -183,6 +183,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     compare.add_argument(
         "--no-floor", action="store_true", help="leave gradient boosting out of the default models"
+    )
+    compare.add_argument(
+        "--plot", metavar="FILE", help="picture of the comparison to write: .svg, .png and .csv"
     )
     _add_run_options(compare)
 
@@ -406,7 +409,49 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Raise ValueError about options that do not fit together: nobody waits for Keras for that."""
+    if options.command in ("train", "compare"):
+        _check_run(options)
+    elif options.command == "prepare":
+        if bool(options.dataset) == bool(options.recipe):
+            raise ValueError("Expected either --dataset and --data-dir, or --recipe and --files")
+        splits = [text.partition("=") for text in options.files or ()]
+        for split, equals, _ in splits:
+            if not equals:
+                raise ValueError(
+                    f"--files: expected SPLIT=FILE, such as train=day1.csv. Received: {split!r}"
+                )
+        if options.recipe and "train" not in [split for split, *_ in splits]:
+            raise ValueError("--files: expected a file of the split train, such as train=day1.csv")
+    elif options.command == "infer" and not options.output.endswith((".yaml", ".yml", ".json")):
+        raise ValueError(f"--output: expected a .yaml or .json file. Received: {options.output}")
+
+
+def _check_run(options: argparse.Namespace) -> None:
+    is_comparison = options.command == "compare"
+    if is_comparison and bool(options.configs) == bool(options.models):
+        raise ValueError("Expected either --configs or --models")
+    for text in options.set:
+        if "=" not in text:
+            raise ValueError(f"--set: expected KEY=VALUE. Received: {text!r}")
+    if options.table and options.dataset:
+        raise ValueError("Expected either --table or --dataset")
+    if not options.table and (options.label or options.recipe):
+        raise ValueError("Expected --table, the file that --label and --recipe are about")
+    # A config or --set may name what no option does.
+    if options.set or (options.configs if is_comparison else options.config):
+        return
+    if not (options.table or options.dataset):
+        raise ValueError(
+            "Expected --dataset or --table (or a --config that names it). See keras-elastor list"
+        )
+    if not is_comparison and not options.model:
+        raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
+
+
 def _run(options: argparse.Namespace) -> int:
+    _check(options)
     if options.backend:
         os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -422,7 +467,7 @@ def _run(options: argparse.Namespace) -> int:
     del keras
     from keras_elastor import cli
 
-    cli.COMMANDS[options.command](options)
+    cli.run_command(options)
     return 0
 
 

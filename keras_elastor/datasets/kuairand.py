@@ -371,4 +371,4 @@ def _encode(rows: DataFrame, preprocessor: Preprocessor) -> Split:
     # Users are numbered over all splits.
     group = {"user_id_group": rows["user_id_group"].to_numpy()}
     labels = rows[_LABEL].to_numpy().astype(np.float32)
-    return Split({**preprocessor.features(rows), **group}, labels)
+    return Split(preprocessor.features(rows), labels, group=group)
