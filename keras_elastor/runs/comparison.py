@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_elastor.datasets.rows import Data
-from keras_elastor.runs.bootstrap import METRICS, Interval, paired_differences
+from keras_elastor.runs.bootstrap import Interval, paired_differences
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import Named, RunConfig
 from keras_elastor.runs.runner import RunResult, run
@@ -35,7 +35,8 @@ class ComparedModel:
         name: The config's name, or the model's.
         parameters: Number of weights, `{"dense": ..., "embedding": ...}`.
         split: What the metrics are of: "test", or "valid" where there are no test rows.
-        values: Metrics of each seed, `{"auc": [...], "logloss": [...]}`.
+        values: Metrics of each seed, `{"auc": [...], "logloss": [...]}`; of several tasks with
+            the label behind the name.
         differences: To the first model, paired, with their confidence intervals.
     """
 
@@ -48,8 +49,7 @@ class ComparedModel:
     def cells(self) -> dict[str, str]:
         """Column and content, for a table."""
         cells = {"model": self.name, "dense parameters": f"{self.parameters['dense']:,}"}
-        for metric in METRICS:
-            values = self.values[metric]
+        for metric, values in self.values.items():
             # One seed has no spread.
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
             change = self.differences[metric]
@@ -144,13 +144,12 @@ def compare(
         configs = [dataclasses.replace(config, dataset=dataset) for config in configs]
     _check(configs, seeds)
     data = load_data(configs[0]) if data is None else data
-    if data.schema.num_tasks > 1:
-        raise ValueError("Expected a dataset with one label: models of several are not compared")
-    if data.schema.label_kinds != ("binary",):
-        raise ValueError(
-            f"Label '{data.schema.labels[0]}': expected labels of 0 and 1, whose AUC and logloss "
-            f"are compared. Received: a label of the kind '{data.schema.label_kinds[0]}'"
-        )
+    for label, kind in zip(data.schema.labels, data.schema.label_kinds, strict=True):
+        if kind != "binary":
+            raise ValueError(
+                f"Label '{label}': expected labels of 0 and 1, whose AUC and logloss are compared. "
+                f"Received: a label of the kind '{kind}'"
+            )
     results: list[list[RunResult]] = []
     for config in configs:
         results.append([])
@@ -160,14 +159,13 @@ def compare(
                 "Run %d of %d: %s, seed %d", number, len(configs) * len(seeds), _name(config), seed
             )
             results[-1].append(run(dataclasses.replace(config, seed=seed), data, verbose))
-    logits = [[np.load(r.folder / "logits.npy")[:, 0] for r in row] for row in results]
-    differences = paired_differences(getattr(data, data.judged).labels, logits, num_resamples)
+    differences = _differences(data, results, num_resamples)
     models = [
         ComparedModel(
             _name(config),
             row[0].parameters,
             data.judged,
-            {metric: [r.metrics[data.judged][metric] for r in row] for metric in METRICS},
+            {metric: [r.metrics[data.judged][metric] for r in row] for metric in change},
             change,
         )
         for config, row, change in zip(configs, results, differences, strict=True)
@@ -175,6 +173,24 @@ def compare(
     comparison = Comparison(_folder(configs, seeds), models)
     _write(comparison, configs, seeds)
     return comparison
+
+
+def _differences(
+    data: Data, results: list[list[RunResult]], num_resamples: int
+) -> list[dict[str, Interval]]:
+    """The differences of each model, task by task; rows without a task's label do not count."""
+    schema = data.schema
+    labels = np.asarray(getattr(data, data.judged).labels).reshape(-1, schema.num_tasks)
+    logits = [[np.load(run.folder / "logits.npy") for run in row] for row in results]
+    found: list[dict[str, Interval]] = [{} for _ in results]
+    for task, label in enumerate(schema.labels):
+        rows = ~np.isnan(labels[:, task])
+        of_task = [[one[rows, task] for one in row] for row in logits]
+        suffix = f"_{label}" if schema.num_tasks > 1 else ""
+        changes = paired_differences(labels[rows, task], of_task, num_resamples)
+        for model, change in zip(found, changes, strict=True):
+            model |= {f"{metric}{suffix}": interval for metric, interval in change.items()}
+    return found
 
 
 def _name(config: RunConfig) -> str:
