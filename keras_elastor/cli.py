@@ -19,6 +19,8 @@ from keras_elastor.metrics.evaluate import evaluate as evaluate_model
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
 from keras_elastor.runs.config_files import read_file, write_file
+from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING
+from keras_elastor.runs.own_table import default_models
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
@@ -142,13 +144,28 @@ def train(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Train several models and compare them."""
-    if bool(options.configs) == bool(options.models):
+    if options.configs and options.models:
         raise ValueError("Expected either --configs or --models")
-    configs = [make_config(options, path, None) for path in options.configs or ()]
-    configs += [make_config(options, None, name) for name in options.models or ()]
+    if not options.configs and not options.models and not options.table:
+        raise ValueError("Expected --models, --configs, or --table, for which there are defaults")
     show_log(options)
+    models = options.models
+    if models is None:
+        models = [] if options.configs else default_models(floor=not options.no_floor)
+    elif options.no_floor and GRADIENT_BOOSTING in models:
+        raise ValueError(
+            f"Expected --no-floor or {GRADIENT_BOOSTING} among --models. Received both"
+        )
+    configs = [make_config(options, path, None) for path in options.configs or ()]
+    configs += [make_config(options, None, name) for name in models]
     configs, rows = read_given_table(configs, options)
-    comparison = compare_runs(configs, options.seeds, verbose=not options.quiet, data=rows)
+    comparison = compare_runs(
+        configs,
+        options.seeds,
+        time_budget=options.time_budget,
+        verbose=not options.quiet,
+        data=rows,
+    )
     print(comparison.markdown())
     print(f"Everything is in {comparison.folder}")
 

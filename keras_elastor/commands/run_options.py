@@ -12,7 +12,7 @@ from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
-from keras_elastor.runs.own_table import fitting_batch_size
+from keras_elastor.runs.own_table import PROTOCOL, fitting_batch_size
 
 
 def make_config(options: argparse.Namespace, path: str | None, model: str | None) -> RunConfig:
@@ -62,7 +62,7 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         "dataset.arguments.label": options.label,
         "dataset.arguments.recipe": options.recipe and read_file(options.recipe),
         # Not the protocol of published results: the loss follows from the label.
-        "protocol": {"name": "keras", "loss": None},
+        "protocol": PROTOCOL.get_config(),
     }
 
 

@@ -97,7 +97,7 @@ def require_test_rows(data: Data, run: RunConfig) -> None:
     if len(data.test):
         return
     how = {
-        "kuairand_pure": "--set dataset.arguments.test_day=20220504 keeps the last day for it",
+        "kuairand_pure": "--set dataset.arguments.test_from=20220504 keeps the last day for it",
         "prepared": "prepare a split of that name, by --files test=FILE",
         "table": "--set dataset.arguments.test_size=0.1 keeps a tenth of the rows for it",
     }

@@ -15,7 +15,6 @@ import keras_tuner
 
 from keras_elastor.runs.build import build_model
 from keras_elastor.runs.config import Named, RunConfig
-from keras_elastor.runs.seeds import derive_seed
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
 from keras_elastor.training.protocol import Protocol
@@ -23,6 +22,7 @@ from keras_elastor.tuning.default_spaces import default_space
 from keras_elastor.tuning.hyperparameters import declare
 from keras_elastor.tuning.space import encode, read_space
 from keras_elastor.tuning.trial import check_space, trial_config
+from keras_elastor.utils.seeds import derive_seed
 from keras_elastor.utils.tensorflow import import_tensorflow, without_autograph
 
 

@@ -48,7 +48,7 @@ def test_a_space_that_would_be_unfair_is_refused(space, message):
 @pytest.mark.parametrize(
     ("dataset", "how"),
     [
-        ("kuairand_pure", "--set dataset.arguments.test_day=20220504"),
+        ("kuairand_pure", "--set dataset.arguments.test_from=20220504"),
         ("prepared", "--files test=FILE"),
         ("table", "--set dataset.arguments.test_size=0.1"),
         ("synthetic", "take a dataset that has some"),

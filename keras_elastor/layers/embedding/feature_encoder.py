@@ -58,6 +58,9 @@ class FeatureEncoder(keras.layers.Layer):
         joint_histories: Groups of names of histories that tell of the same events, such as item and
             category of each click. The rows of a group are pooled as one, side by side, at the
             positions that are not padding in its first history. Default: (), each history alone.
+        embedding_dropout: Share of the fields' embeddings that training sets to zero, each as a
+            whole, row by row; the others are scaled by 1 / (1 - embedding_dropout). Histories are
+            pooled before. Default: 0.
 
     Input: a dict with one tensor per feature: `(batch,)` integers, `(batch,)` floats,
     `(batch, max_length)` integers or `(batch, dim)` floats.
@@ -88,6 +91,7 @@ class FeatureEncoder(keras.layers.Layer):
         history_pooling: HistoryPooling | None = None,
         joint_histories: Iterable[Iterable[str]] = (),
         numeric_embedding: NumericEmbedding | None = None,
+        embedding_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -108,6 +112,12 @@ class FeatureEncoder(keras.layers.Layer):
                 f"numeric_embedding={numeric_embedding!r}"
             )
         self.numeric_embedding = serialize(numeric_embedding)
+        if isinstance(embedding_dropout, bool) or not 0 <= embedding_dropout < 1:
+            raise ValueError(
+                f"{type(self).__name__}: expected `embedding_dropout` from 0 to below 1. "
+                f"Received: embedding_dropout={embedding_dropout!r}"
+            )
+        self.embedding_dropout = embedding_dropout
         # Half precision would round large numbers and ids before they are looked at.
         self.autocast = False
 
@@ -203,6 +213,16 @@ class FeatureEncoder(keras.layers.Layer):
         self.projections = {
             feature.name: self._make_projection(feature) for feature in self._features(Embedding)
         }
+        self.dropout = None
+        if self.embedding_dropout > 0:
+            fields = len(self._fields)
+            self.dropout = keras.layers.Dropout(
+                self.embedding_dropout,
+                noise_shape=(None, fields, 1),
+                dtype=self.dtype_policy,
+                name="dropout",
+            )
+            self.dropout.build((None, fields, self.embedding_dim))
         self.built = True
 
     def _default_numeric_initializer(self) -> Any:
@@ -256,7 +276,8 @@ class FeatureEncoder(keras.layers.Layer):
             fields.append(blocks[kind][:, taken[kind] : taken[kind] + count])
             taken[kind] += count
         outputs = fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
-        return ops.cast(outputs, self.compute_dtype)
+        outputs = ops.cast(outputs, self.compute_dtype)
+        return outputs if self.dropout is None else self.dropout(outputs)
 
     @property
     def _fields(self) -> tuple[Any, ...]:
@@ -344,6 +365,7 @@ class FeatureEncoder(keras.layers.Layer):
             "history_pooling": self.history_pooling,
             "joint_histories": self.joint_histories,
             "numeric_embedding": self.numeric_embedding,
+            "embedding_dropout": self.embedding_dropout,
         }
 
     @classmethod
