@@ -255,63 +255,32 @@ def _add_export(export: argparse.ArgumentParser) -> None:
 
 
 def _add_tune(tune: argparse.ArgumentParser) -> None:
+    def add_numbers(name: str, text: str, default: tuple[int, ...] = ()) -> None:
+        tune.add_argument(name, nargs="+", type=int, default=list(default), help=text)
+
+    grids, methods = ["width", "depth", "joint", "criteo", "avazu"], ["random", "grid", "bayesian"]
     tune.add_argument("--config", help="YAML or JSON file of a run; other options override it")
     tune.add_argument("--models", nargs="+", help="models or presets; the first is the baseline")
-    tune.add_argument(
-        "--space", help="YAML or JSON file: what to choose from (default: the model's)"
-    )
-    tune.add_argument(
-        "--method",
-        choices=["random", "grid", "bayesian"],
-        default="random",
-        help="how trials are chosen from the space (default: random)",
-    )
-    tune.add_argument(
-        "--grid",
-        choices=["width", "depth", "joint", "criteo", "avazu"],
-        help="a scaling grid instead of a search; criteo and avazu are the official steps v1 to v7",
-    )
-    tune.add_argument("--widths", nargs="+", type=int, default=[], help="of a grid")
-    tune.add_argument("--depths", nargs="+", type=int, default=[], help="of a grid")
+    tune.add_argument("--space", help="YAML or JSON file: what to choose from (default: built in)")
+    tune.add_argument("--method", choices=methods, default="random", help="(default: random)")
+    tune.add_argument("--grid", choices=grids, help="a scaling grid instead of a search")
+    add_numbers("--widths", "of a grid")
+    add_numbers("--depths", "of a grid")
     tune.add_argument("--trials", type=int, help="of each model, at most (default: 20)")
     tune.add_argument("--seconds", type=float, help="stop after so long (default: never)")
-    tune.add_argument(
-        "--budget",
-        nargs="+",
-        default=[],
-        metavar="KEY=NUMBER",
-        help="trials=20, seconds=600, epochs=3: the same as --trials 20 --seconds 600 --epochs 3",
-    )
-    tune.add_argument(
-        "--seeds", nargs="+", type=int, default=[0], help="of every trial (default: 0)"
-    )
+    text = "trials=20, seconds=600, epochs=3: what --trials and the others say"
+    tune.add_argument("--budget", nargs="+", default=[], metavar="KEY=NUMBER", help=text)
+    add_numbers("--seeds", "of every trial (default: 0)", (0,))
     tune.add_argument("--seed", type=int, help="of the choice of trials (default: 0)")
-    tune.add_argument(
-        "--final-seeds",
-        nargs="+",
-        type=int,
-        default=[1, 2, 3, 4, 5],
-        help="of the comparison of several models (default: 1 2 3 4 5, none that a trial had)",
-    )
-    tune.add_argument("--workers", type=int, default=1, help="processes at once (default: 1)")
-    tune.add_argument(
-        "--devices", nargs="+", default=[], help="CUDA_VISIBLE_DEVICES of each worker"
-    )
-    tune.add_argument(
-        "--max-dense",
-        nargs="+",
-        type=int,
-        default=[],
-        metavar="PARAMETERS",
-        help="write the best trial of at most so many dense parameters, too",
-    )
+    add_numbers("--final-seeds", "of the comparison (default: 1 2 3 4 5)", (1, 2, 3, 4, 5))
+    text = "processes at once; 0 trains in this one (default: 1)"
+    tune.add_argument("--workers", type=int, default=1, help=text)
+    text = "CUDA_VISIBLE_DEVICES of each worker"
+    tune.add_argument("--devices", nargs="+", default=[], help=text)
+    add_numbers("--max-dense", "write the best trial of at most so many dense parameters, too")
     tune.add_argument("--retry-failed", action="store_true", help="try again what has failed")
-    tune.add_argument(
-        "--dry-run", action="store_true", help="print trials and sizes, train nothing"
-    )
-    tune.add_argument(
-        "--name", help="of the folder of the search (default: follows from the search)"
-    )
+    tune.add_argument("--dry-run", action="store_true", help="print trials and sizes alone")
+    tune.add_argument("--name", help="of the folder of the search")
     _add_run_options(tune)
 
 

@@ -11,7 +11,8 @@ from keras_elastor import data, datasets, models
 from keras_elastor.analysis.report import report_runs
 from keras_elastor.commands.run_options import make_config, read_given_table, show_log
 from keras_elastor.commands.tune import tune
-from keras_elastor.data.inference import GivenColumns, infer_with_notes
+from keras_elastor.data.given_columns import GivenColumns
+from keras_elastor.data.inference import infer_with_notes
 from keras_elastor.datasets.registry import get_public
 from keras_elastor.datasets.table import read_table
 from keras_elastor.export import export as export_predictor

@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 from keras_elastor.data.column_notes import ColumnNotes
-from keras_elastor.data.inference import GivenColumns, infer_with_notes
+from keras_elastor.data.given_columns import GivenColumns
+from keras_elastor.data.inference import infer_with_notes
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe

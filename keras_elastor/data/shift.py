@@ -67,7 +67,9 @@ def profile_of(
                 share = unknown.sum() / max(filled.sum(), 1)
                 found[feature.name] = {"unknown": share, "empty": 1.0 - filled.any(axis=1).mean()}
     if labels is not None:
-        means = labels.reshape(len(labels), -1).astype(np.float64).mean(axis=0)
+        labels = labels.reshape(len(labels), -1).astype(np.float64)
+        # Rows without a label do not count.
+        means = np.nansum(labels, axis=0) / np.maximum((~np.isnan(labels)).sum(axis=0), 1)
         found[_LABELS] = dict(zip(schema.labels, means, strict=True))
     return {name: {key: float(one) for key, one in of.items()} for name, of in found.items()}
 

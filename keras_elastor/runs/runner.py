@@ -346,11 +346,10 @@ def _boost(folder: RunFolder, data: Data) -> RunResult:
         folder.create(data)
         _logger.info("Starting %s", folder.path)
         trees.fit(data)
-        valid = data.valid.dataset(config.batch_size, with_group=True)
         found: dict[str, Any] = {
             "steps": trees.num_trees,
             "best_step": trees.num_trees,
-            "metrics": {"valid": evaluate(trees, valid)},
+            "metrics": {"valid": evaluate(trees, data.valid)},
             "parameters": {"trees": trees.num_trees},
         }
         return _finish(folder, trees, data, found, lambda batches: batches)

@@ -36,7 +36,6 @@ from keras_elastor.analysis.predictions import (
 )
 from keras_elastor.analysis.run_ranks import read_lines
 from keras_elastor.datasets.rows import Data
-from keras_elastor.runs.bootstrap import METRICS
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import Comparison
 from keras_elastor.runs.pictures import draws
@@ -235,15 +234,18 @@ def plot_comparison(comparison: Comparison, path: str | os.PathLike[str] | None 
     frame = _compared(comparison)
     names = [model.name for model in comparison.models]
     seeds, split = int(frame.seeds.max()), comparison.models[0].split
-    figure = new_figure(1.6 + len(METRICS) * (1.1 + 0.27 * len(names)), 2 * WIDTH)
-    axes = figure.subplots(len(METRICS), 2, sharey=True, squeeze=False)
-    for (left, right), metric in zip(axes, METRICS, strict=True):
+    metrics = list(frame.metric.unique())
+    figure = new_figure(1.6 + len(metrics) * (1.1 + 0.27 * len(names)), 2 * WIDTH)
+    axes = figure.subplots(len(metrics), 2, sharey=True, squeeze=False)
+    for (left, right), metric in zip(axes, metrics, strict=True):
         lines = frame[frame.metric == metric].reset_index()
+        # With several tasks the label follows the metric.
+        grows = _GROWS[metric.partition("_")[0]]
         _draw_means(left, lines, [model.values[metric] for model in comparison.models])
-        _draw_differences(right, lines, _GROWS[metric])
+        _draw_differences(right, lines, grows)
         left.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize="small")
         left.set_ylim(len(names) - 0.5, -0.5)
-        better = "more" if _GROWS[metric] else "less"
+        better = "more" if grows else "less"
         left.set_xlabel(f"{split} {metric} ({better} is better)")
         right.set_xlabel(f"{metric} minus that of {shortened(names[0])}")
         for axis in (left, right):
@@ -294,7 +296,7 @@ def _draw_differences(axis: Any, lines: Any, grows: bool) -> None:
 def _compared(comparison: Comparison) -> Any:
     """A line for each model and metric."""
     lines = []
-    for metric in METRICS:
+    for metric in comparison.models[0].values:
         for model in comparison.models:
             mean, low, high = student_interval(model.values[metric])
             change = model.differences[metric]
