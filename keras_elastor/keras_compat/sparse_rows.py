@@ -121,3 +121,17 @@ def write_rows(variable: Any, indices: Tensor, rows: Tensor) -> None:
         variable.value.scatter_update(tf.IndexedSlices(rows, indices))
     else:
         variable.value.detach().index_copy_(0, indices, rows)
+
+
+def assign_all_rows(variable: Any, values: Any, kept: np.ndarray) -> None:
+    """Set all rows of a variable but some.
+
+    Args:
+        variable: A variable whose first axis are rows.
+        values: The new values, of its shape, shared with no other variable.
+        kept: Numbers of the rows that stay.
+    """
+    if len(kept):
+        values = np.array(keras.ops.convert_to_numpy(values))
+        values[kept] = keras.ops.convert_to_numpy(variable)[kept]
+    variable.assign(values)
