@@ -132,7 +132,9 @@ class EmbeddingTable(keras.layers.Layer):
         sizes = np.array([self.table_sizes[name] for name in self.columns], "int32")
         offsets = np.array([rows[name].start for name in self.columns], "int32")
         is_valid = ops.logical_and(ops.greater_equal(inputs, 0), ops.less(inputs, sizes))
-        indices = ops.where(is_valid, ops.add(ops.cast(inputs, "int32"), offsets), 0)
+        # Offsets first: Keras makes a bias of what is added on TensorFlow, and LiteRT has none of
+        # integers.
+        indices = ops.where(is_valid, ops.add(offsets, ops.cast(inputs, "int32")), 0)
         embeddings = ops.cast(look_up(self.embeddings, indices), self.compute_dtype)
         not_a_number = ops.cast(float("nan"), self.compute_dtype)
         learns, is_valid = (
