@@ -66,7 +66,7 @@ class EncodedTable:
         """
         frame = to_polars(rows)
         split = self.preprocessor.split(frame)
-        warn_of_duplicates(self.train.features, split.features)
+        warn_of_duplicates(self.train.columns, split.columns)
         if self.time is not None and self.time[0] in frame.columns:
             warn_of_time(*self.time, frame[self.time[0]])
         return split

@@ -129,7 +129,7 @@ class KuaiRand:
     Args:
         preprocessor: What encodes rows of the table that is made of the files; the label is
             `is_click`, the group is the user.
-        train: Impressions of 2022-04-25 to 2022-05-02.
+        train: Impressions of 2022-04-25 to 2022-05-02, if no other days were asked for.
         valid: Impressions of 2022-05-03 and 2022-05-04.
         test: Impressions of the later days, without rows if the log has none.
     """
@@ -151,7 +151,11 @@ class KuaiRand:
 
 
 def kuairand_pure(
-    data_dir: str | os.PathLike[str], history_length: int = 50, min_count: int = 1
+    data_dir: str | os.PathLike[str],
+    history_length: int = 50,
+    min_count: int = 1,
+    valid_from: int = _VALID_DAY,
+    test_from: int = _TEST_DAY,
 ) -> KuaiRand:
     """Read KuaiRand-Pure for the prediction of `is_click`.
 
@@ -159,7 +163,7 @@ def kuairand_pure(
     videos): 27,285 users, 7,583 videos. `is_click` says whether the user opened the video, or, in
     the feed that plays by itself, watched for more than 7 s (or to the end).
 
-    Rows are split by date:
+    Rows are split by date, if `valid_from` and `test_from` are left out:
 
     | split | days | rows in the official log | without duplicates |
     |---|---|---|---|
@@ -195,6 +199,8 @@ def kuairand_pure(
             history is read from it and the earlier log is not needed.
         history_length: Positions of `watch_history`.
         min_count: Values that occur less often in the training rows are out-of-vocabulary.
+        valid_from: First day of the validation rows, in the form of the log. Default: 20220503.
+        test_from: First day of the test rows. Default: 20220505.
 
     Returns:
         Preprocessor and splits. Vocabularies are built from training rows only; that of the
@@ -205,25 +211,27 @@ def kuairand_pure(
         DatasetNotFoundError: If a file is missing; the message says which, where it was looked for
             and where to get it.
         ValueError: If a file lacks a column, holds a value that is none of the format, or holds a
-            user or video twice; the message names the file and, for a value, line and column.
+            user or video twice; the message names the file and, for a value, line and column. If
+            the days are out of order.
         ImportError: If polars is not installed.
 
     References:
         Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed
         Videos", CIKM 2022. https://kuairand.com, licence CC BY-SA 4.0.
     """
+    _check_days(valid_from, test_from)
     folder = _find(Path(data_dir))
     log = _read_log(folder / LOG_FILE)
     histories = _read_histories(folder, log, history_length)
     rows = _join_features(_impressions(log), folder)
-    train = rows.filter(rows["date"] < _VALID_DAY)
+    train = rows.filter(rows["date"] < valid_from)
     if train.is_empty():
         raise ValueError(
-            f"{folder / LOG_FILE}: expected rows with a date from {_TRAIN_DAY} to "
-            f"{_VALID_DAY - 1}, to train on. Received: none"
+            f"{folder / LOG_FILE}: expected rows with a date from {_TRAIN_DAY} on and before "
+            f"{valid_from}, to train on. Received: none"
         )
-    valid = rows.filter(rows["date"].is_between(_VALID_DAY, _TEST_DAY, closed="left"))
-    test = rows.filter(rows["date"] >= _TEST_DAY)
+    valid = rows.filter(rows["date"].is_between(valid_from, test_from, closed="left"))
+    test = rows.filter(rows["date"] >= test_from)
     vocabularies = _build_vocabularies(train, histories, min_count)
     preprocessor = Preprocessor(_make_recipe(vocabularies, history_length), vocabularies)
     train, valid, test = (
@@ -231,6 +239,14 @@ def kuairand_pure(
         for part in (train, valid, test)
     )
     return KuaiRand(preprocessor, train, valid, test)
+
+
+def _check_days(valid_from: int, test_from: int) -> None:
+    if not _TRAIN_DAY < valid_from <= test_from:
+        raise ValueError(
+            f"kuairand_pure: expected days {_TRAIN_DAY} < valid_from <= test_from. Received: "
+            f"valid_from={valid_from!r}, test_from={test_from!r}"
+        )
 
 
 def _find(data_dir: Path) -> Path:
@@ -355,4 +371,4 @@ def _encode(rows: DataFrame, preprocessor: Preprocessor) -> Split:
     # Users are numbered over all splits.
     group = {"user_id_group": rows["user_id_group"].to_numpy()}
     labels = rows[_LABEL].to_numpy().astype(np.float32)
-    return Split({**preprocessor.features(rows), **group}, labels)
+    return Split(preprocessor.features(rows), labels, group=group)

@@ -188,3 +188,17 @@ def sum_of_squares(variable: Any) -> Tensor:
         parts = variable.value.detach().reshape(-1).split(_PART)
         return torch.stack([torch.dot(part, part) for part in parts]).sum()
     return ops.stop_gradient(ops.sum(ops.square(variable.value)))
+
+
+def assign_all_rows(variable: Any, values: Any, kept: np.ndarray) -> None:
+    """Set all rows of a variable but some.
+
+    Args:
+        variable: A variable whose first axis are rows.
+        values: The new values, of its shape, shared with no other variable.
+        kept: Numbers of the rows that stay.
+    """
+    if len(kept):
+        values = np.array(keras.ops.convert_to_numpy(values))
+        values[kept] = keras.ops.convert_to_numpy(variable)[kept]
+    variable.assign(values)

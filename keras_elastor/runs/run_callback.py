@@ -17,6 +17,7 @@ from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.runs.seeds import seed_step
 from keras_elastor.training.evaluation_callback import EvaluationCallback
 from keras_elastor.utils.files import hash_file
+from keras_elastor.utils.seeds import derive_seed
 
 _logger = logging.getLogger(__name__)
 
@@ -48,8 +49,14 @@ class RunCallback(EvaluationCallback):
     ) -> None:
         asked = folder.config.protocol.callback(_Interruptible(validation_data, interrupts))
         super().__init__(
-            asked.validation_data, asked.monitor, asked.every or steps_per_epoch, asked.plateau
+            asked.validation_data,
+            asked.monitor,
+            asked.every or steps_per_epoch,
+            asked.plateau,
+            redraw=asked.redraw,
         )
+        if self.redraw is not None:
+            self.redraw.seed = derive_seed(folder.config.seed, "redraw", 0)
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch
         self.interrupts = interrupts
@@ -72,6 +79,11 @@ class RunCallback(EvaluationCallback):
             ):
                 variable.assign(value)
             self._metric_values = None
+
+    def redraw_tables(self, epoch: int) -> None:
+        """Draw tables anew, but for an epoch that was begun before the run was stopped."""
+        if self.batch_index == 0:
+            super().redraw_tables(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Let the random numbers of a step follow from its number."""

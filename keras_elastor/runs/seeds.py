@@ -1,22 +1,11 @@
-"""Seeds that follow from that of a run and a place in it, also when the run is resumed."""
+"""The random numbers of a step of a run, also when the run is resumed."""
 
 from __future__ import annotations
 
 import keras
 
-from keras_elastor.utils.files import hash_text
 from keras_elastor.utils.optional import import_optional
-
-
-def derive_seed(seed: int, purpose: str, number: int) -> int:
-    """A seed below 2^31 for one use of random numbers.
-
-    Args:
-        seed: Of the run.
-        purpose: What they are for, such as "epoch".
-        number: Which one.
-    """
-    return int(hash_text(f"{seed}/{purpose}/{number}")[:8], 16) >> 1
+from keras_elastor.utils.seeds import derive_seed
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -5,6 +5,7 @@ from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
 from keras_elastor.training.keras_protocol import KerasProtocol
 from keras_elastor.training.plateau import Plateau
 from keras_elastor.training.protocol import Protocol, list_protocols, register_protocol
+from keras_elastor.training.redraw_embeddings import RedrawEmbeddings
 
 __all__ = [
     "EvaluationCallback",
@@ -12,6 +13,7 @@ __all__ = [
     "KerasProtocol",
     "Plateau",
     "Protocol",
+    "RedrawEmbeddings",
     "list_protocols",
     "register_protocol",
 ]

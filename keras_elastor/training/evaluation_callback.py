@@ -11,6 +11,7 @@ import keras
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.optimizers.split import follows_schedule
 from keras_elastor.training.plateau import Plateau
+from keras_elastor.training.redraw_embeddings import RedrawEmbeddings
 
 
 class EvaluationCallback(keras.callbacks.Callback):
@@ -24,6 +25,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         every: Training steps between two evaluations. Default: None, once at the end of each epoch.
         plateau: What follows from a monitored value. Default: FuxiCTR's, `Plateau()`.
         batch_size: Rows per step where `validation_data` is a tuple of arrays. Default: 4096.
+        redraw: A `RedrawEmbeddings` that goes with the training. Default: None.
 
     Attributes:
         evaluations: One dict for each evaluation: `step` and `epoch` (both counted from 1), the
@@ -44,6 +46,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         every: int | None = None,
         plateau: Plateau | None = None,
         batch_size: int = 4096,
+        redraw: RedrawEmbeddings | None = None,
     ) -> None:
         super().__init__()
         self.validation_data = validation_data
@@ -51,13 +54,22 @@ class EvaluationCallback(keras.callbacks.Callback):
         self.every = every
         self.plateau = plateau or Plateau()
         self.batch_size = batch_size
+        self.redraw = redraw
         self.step = 0
         self.epoch = 0
         self.evaluations: list[dict[str, Any]] = []
         self._best_weights: Any = None
 
+    def set_model(self, model: keras.Model) -> None:
+        """Take the model that is trained."""
+        super().set_model(model)
+        if self.redraw is not None:
+            self.redraw.set_model(model)
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse to lower a learning rate that follows a schedule."""
+        if self.redraw is not None:
+            self.redraw.on_train_begin(logs)
         if self.plateau.factor != 1 and follows_schedule(self.model.optimizer):
             raise ValueError(
                 "Expected an optimizer whose learning rate is a number, as an evaluation without "
@@ -68,8 +80,14 @@ class EvaluationCallback(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note the number of the epoch."""
+        """Note the number of the epoch; draw tables anew where that was asked for."""
         self.epoch = epoch + 1
+        if self.redraw is not None:
+            self.redraw_tables(epoch)
+
+    def redraw_tables(self, epoch: int) -> None:
+        """Draw tables anew before an epoch."""
+        self.redraw.on_epoch_begin(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count the step; evaluate where one is due."""

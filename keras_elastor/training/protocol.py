@@ -12,6 +12,7 @@ import keras
 
 from keras_elastor.training.evaluation_callback import EvaluationCallback
 from keras_elastor.training.plateau import Plateau
+from keras_elastor.training.redraw_embeddings import RedrawEmbeddings
 from keras_elastor.utils.plain_values import make_dataclass, suggest
 
 _Protocol = TypeVar("_Protocol", bound="type[Protocol]")
@@ -45,6 +46,8 @@ class Protocol(abc.ABC):
         min_delta: Smallest gain. Default: 1e-6.
         learning_rate_factor: See above; 1 leaves the learning rate alone. Default: 0.1.
         min_learning_rate: The learning rate is never lowered below it. Default: 1e-6.
+        redraw_embeddings: Whether all embedding tables are drawn anew before every epoch but the
+            first, see `RedrawEmbeddings`. Default: False.
 
     Example:
 
@@ -74,6 +77,7 @@ class Protocol(abc.ABC):
     min_delta: float = 1e-6
     learning_rate_factor: float = 0.1
     min_learning_rate: float = 1e-6
+    redraw_embeddings: bool = False
 
     def __post_init__(self) -> None:
         every, factor = self.evaluate_every, self.learning_rate_factor
@@ -106,20 +110,29 @@ class Protocol(abc.ABC):
         """Arguments that a run gives to the model, over those of its config. Default: none."""
         return {}
 
-    def callback(self, validation_data: Any, batch_size: int = 4096) -> EvaluationCallback:
+    def callback(
+        self, validation_data: Any, batch_size: int = 4096, seed: int = 0
+    ) -> EvaluationCallback:
         """A new callback for `model.fit` that evaluates, lowers the learning rate and stops.
 
-        A run takes `monitor`, `every` and `plateau` of it; it keeps weights in its own way.
+        Where the protocol draws tables anew, it does that, too. A run takes `monitor`, `every`,
+        `plateau` and `redraw` of it; it keeps weights in its own way.
 
         Args:
             validation_data: What `keras_elastor.evaluate` takes as dataset.
             batch_size: Rows per step where it is a tuple of arrays. Default: 4096.
+            seed: What tables are drawn from. Default: 0.
         """
         plateau = Plateau(
             self.patience, self.min_delta, self.learning_rate_factor, self.min_learning_rate
         )
         return EvaluationCallback(
-            validation_data, self.monitor, self.evaluate_every, plateau, batch_size
+            validation_data,
+            self.monitor,
+            self.evaluate_every,
+            plateau,
+            batch_size,
+            RedrawEmbeddings(seed) if self.redraw_embeddings else None,
         )
 
     def get_config(self) -> dict[str, Any]:

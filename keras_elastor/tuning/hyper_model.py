@@ -15,7 +15,6 @@ import keras_tuner
 
 from keras_elastor.runs.build import build_model
 from keras_elastor.runs.config import Named, RunConfig
-from keras_elastor.runs.seeds import derive_seed
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.training.fuxictr_protocol import FuxiCTRProtocol
 from keras_elastor.training.protocol import Protocol
@@ -23,6 +22,7 @@ from keras_elastor.tuning.default_spaces import default_space
 from keras_elastor.tuning.hyperparameters import declare
 from keras_elastor.tuning.space import encode, read_space
 from keras_elastor.tuning.trial import check_space, trial_config
+from keras_elastor.utils.seeds import derive_seed
 from keras_elastor.utils.tensorflow import import_tensorflow, without_autograph
 
 
@@ -151,7 +151,8 @@ def _batches(rows: Any, batch_size: int | None, is_trained: bool = True) -> Any:
     if hasattr(rows, "rebatch"):
         return rows if batch_size is None else _rebatched(rows, batch_size)
     if hasattr(rows, "dataset"):
-        return rows.dataset(batch_size or 4096, shuffle=is_trained)
+        size = batch_size or 4096
+        return rows.dataset(size, shuffle=is_trained, with_group=not is_trained)
     if batch_size is not None and is_trained:
         raise keras_tuner.errors.FatalValueError(
             "'batch_size': expected a space without it, or rows whose batches can be made anew: a "

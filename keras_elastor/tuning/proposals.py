@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.runs.seeds import derive_seed
 from keras_elastor.tuning.hyperparameters import declare, is_text
 from keras_elastor.tuning.space import Choices, Parameter, Range, Space, encode
 from keras_elastor.utils.optional import import_optional
+from keras_elastor.utils.seeds import derive_seed
 
 Values: TypeAlias = dict[str, Any]
 

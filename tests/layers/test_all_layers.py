@@ -88,6 +88,11 @@ LAYERS = {
         random_batch(SCHEMA)[0],
         (8, 4, 5),
     ),
+    "FeatureEncoder that drops fields": (
+        partial(ke.layers.FeatureEncoder, SCHEMA, 5, "random_normal", embedding_dropout=0.1),
+        random_batch(SCHEMA)[0],
+        (8, 4, 5),
+    ),
     "FeatureEncoder of attended histories": (
         partial(
             ke.layers.FeatureEncoder,

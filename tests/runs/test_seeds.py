@@ -1,7 +1,8 @@
 import keras
 import numpy as np
 
-from keras_elastor.runs.seeds import derive_seed, seed_step
+from keras_elastor.runs.seeds import seed_step
+from keras_elastor.utils.seeds import derive_seed
 
 
 def test_derived_seeds_differ_by_every_part():

@@ -30,6 +30,16 @@ def clone_initializer(initializer: Any) -> Any:
     return initializer.clone() if hasattr(initializer, "clone") else initializer
 
 
+def seed_initializer(initializer: Any, seed: int) -> Any:
+    """A copy of an initializer that draws from this seed; one without `seed` as it is."""
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return initializer
+    config = initializer.get_config()
+    if "seed" not in config:
+        return initializer
+    return type(initializer).from_config({**config, "seed": seed})
+
+
 @register
 class PerTokenInitializer(keras.initializers.Initializer):
     """Fills a stack `(tokens, inputs, outputs)` with independent draws of a matrix initializer.

@@ -16,7 +16,7 @@ from keras_elastor.keras_compat.row_gradients import (
 )
 from keras_elastor.keras_compat.sparse_rows import mark_table
 from keras_elastor.layers.core.checks import require_positive
-from keras_elastor.layers.core.initializers import clone_initializer
+from keras_elastor.layers.core.initializers import clone_initializer, seed_initializer
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, InitializerLike, RegularizerLike, Shape, Tensor
 
@@ -112,7 +112,19 @@ class EmbeddingTable(keras.layers.Layer):
         return self.embeddings_regularizer(embeddings)
 
     def _initialize(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
-        values = clone_initializer(self.embeddings_initializer)(shape, dtype=dtype)
+        return self._fill(clone_initializer(self.embeddings_initializer), shape, dtype)
+
+    def draw(self, seed: int) -> Tensor:
+        """Rows as a new table has them, drawn from a seed.
+
+        Args:
+            seed: An integer, instead of the initializer's own seed.
+        """
+        initializer = seed_initializer(self.embeddings_initializer, seed)
+        return self._fill(initializer, self.embeddings.shape, self.embeddings.dtype)
+
+    def _fill(self, initializer: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
+        values = initializer(shape, dtype=dtype)
         # Not `where`, which would make two more tensors of the table's size.
         padding = np.array([[rows.start] for rows in self.rows.values()], "int32")
         zeros = ops.zeros((len(padding), shape[1]), dtype=values.dtype)

@@ -95,7 +95,7 @@ class LinearTerm(FeatureEncoder):
     def get_config(self) -> Config:
         """Constructor arguments."""
         config = {**super().get_config(), "units": self.units, "use_bias": self.use_bias}
-        for name in ("embedding_dim", "history_pooling", "joint_histories"):
+        for name in ("embedding_dim", "history_pooling", "joint_histories", "embedding_dropout"):
             del config[name]
         return config
 

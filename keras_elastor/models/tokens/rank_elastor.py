@@ -16,6 +16,7 @@ from keras_elastor.layers import (
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import TokenModel, repeat_block, require_unset
+from keras_elastor.models.tokens.wide import WideLike
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.types import NormalizationLike
 
@@ -50,6 +51,9 @@ class RankElastor(TokenModel):
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
         dropout: Rate after the hidden layer of the default tokenizer. Default: 0.1.
+        wide: What is added to the logits beside the tokens: "linear" (a `LinearTerm` of the
+            features), "fm" (a `FactorizationMachine` of the field embeddings), a layer from
+            `(batch, fields, embedding_dim)` to logits, or a list of these. Default: None, nothing.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -83,6 +87,7 @@ class RankElastor(TokenModel):
         encoder: EncoderLike = None,
         dtype: Any = None,
         dropout: float | None = None,
+        wide: WideLike = None,
         **kwargs: Any,
     ) -> None:
         encoder = encoder_template(encoder, embedding_dim)
@@ -111,6 +116,7 @@ class RankElastor(TokenModel):
             head,
             encoder,
             dtype,
+            wide,
             **kwargs,
         )
 

@@ -30,6 +30,7 @@ from keras_elastor.models.tokens.token_model import (
     repeat_block,
     require_unset,
 )
+from keras_elastor.models.tokens.wide import WideInputs, WideLike, add_wide
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
 from keras_elastor.utils.types import Tensor
@@ -89,6 +90,10 @@ class RankUp(RankingModel):
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
+        wide: What is added to the logits beside the tokens: "linear" (a `LinearTerm` of the
+            features), "fm" (a `FactorizationMachine` of the embeddings
+            of set 0), a layer from
+            `(batch, fields, embedding_dim)` to logits, or a list of these. Default: None, nothing.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -127,6 +132,7 @@ class RankUp(RankingModel):
         head: Any | None = None,
         encoder: EncoderLike = None,
         dtype: Any = None,
+        wide: WideLike = None,
         **kwargs: Any,
     ) -> None:
         encoder = encoder_template(encoder, embedding_dim)
@@ -156,6 +162,7 @@ class RankUp(RankingModel):
 
         inputs = make_inputs(schema)
         stages, families = inventory.embed(encoder, inputs, dtype)
+        read = WideInputs(schema, inputs, next(iter(stages.values())), encoder, dtype)
         parts = {
             "global_token": global_token,
             "tokenizer": tokenizer or PermutationTokenizer(num_tokens, token_dim, seed or 0),
@@ -172,7 +179,7 @@ class RankUp(RankingModel):
         if final_norm is not None:
             stream = clone_layer(final_norm, "final_norm", dtype)(stream)
             stages["final_norm"] = stream
-        logits = clone_layer(head, "head", dtype)(stream)
+        logits = add_wide(clone_layer(head, "head", dtype)(stream), wide, read, stages)
         super().__init__(schema, inputs, logits, stages, **kwargs)
 
 

@@ -23,6 +23,7 @@ from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.ranking_model import RankingModel, make_inputs
 from keras_elastor.models.registry import register_model
 from keras_elastor.models.tokens.token_model import check_head, require_unset
+from keras_elastor.models.tokens.wide import WideInputs, WideLike, add_wide
 from keras_elastor.schema import Categorical, FeatureSchema
 from keras_elastor.schema import Sequence as History
 from keras_elastor.utils.saving import clone_layer
@@ -68,6 +69,10 @@ class TokenFormer(RankingModel):
         encoder: How features become embeddings: settings of a `FeatureEncoder`, such as
             `{"embeddings_regularizer": "l2"}`, or one without schema. Default: None.
         dtype: Dtype policy of every layer. Default: None, the global one.
+        wide: What is added to the logits beside the tokens: "linear" (a `LinearTerm` of the
+            features), "fm" (a `FactorizationMachine` of the fields that
+            are no events), a layer from
+            `(batch, fields, embedding_dim)` to logits, or a list of these. Default: None, nothing.
         kwargs: `name` and `trainable`.
 
     Example:
@@ -105,10 +110,12 @@ class TokenFormer(RankingModel):
         head: Any | None = None,
         encoder: EncoderLike = None,
         dtype: Any = None,
+        wide: WideLike = None,
         **kwargs: Any,
     ) -> None:
+        template = encoder_template(encoder, embedding_dim)
         events = _event_histories(schema, histories)
-        settings = {**encoder_template(encoder, embedding_dim).get_config(), "name": "encoder"}
+        settings = {**template.get_config(), "name": "encoder"}
         if dtype is not None:
             settings["dtype"] = dtype
         settings |= {"schema": schema, "event_histories": events}
@@ -145,6 +152,8 @@ class TokenFormer(RankingModel):
             stages[f"block_{index}"] = stream
         norm = RMSNormalization(epsilon=1e-6, dtype=dtype, name="final_norm")
         logits = clone_layer(head, "head", dtype)(norm(stream[:, -1]))
+        read = WideInputs(schema, inputs, fields, template, dtype)
+        logits = add_wide(logits, wide, read, stages)
         super().__init__(schema, inputs, logits, stages, **kwargs)
 
 

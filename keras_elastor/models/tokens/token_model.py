@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_elastor.layers import FeatureEncoder, MixerBlock, PredictionHead
 from keras_elastor.models.ranking_model import RankingModel, encode
+from keras_elastor.models.tokens.wide import WideInputs, WideLike, add_wide
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import clone_layer
 from keras_elastor.utils.types import Tensor
@@ -26,6 +27,7 @@ class TokenModel(RankingModel):
             2 * tokens * token_dim, one linear map.
         encoder: A `FeatureEncoder` without schema.
         dtype: Dtype policy of every layer; None leaves each layer its own.
+        wide: What is added to the logits, see `RankMixer`; None: nothing.
         kwargs: `name` and `trainable` of the model.
     """
 
@@ -37,6 +39,7 @@ class TokenModel(RankingModel):
         head: Any | None,
         encoder: FeatureEncoder,
         dtype: Any,
+        wide: WideLike = None,
         **kwargs: Any,
     ) -> None:
         if head is None:
@@ -48,6 +51,8 @@ class TokenModel(RankingModel):
         stages["tokenizer"] = clone_layer(tokenizer, "tokenizer", dtype)(stages["encoder"])
         tokens = apply_blocks(stages["tokenizer"], blocks, dtype, stages)
         logits = clone_layer(head, "head", dtype)(tokens)
+        read = WideInputs(schema, inputs, embeddings, encoder, dtype)
+        logits = add_wide(logits, wide, read, stages)
         super().__init__(schema, inputs, logits, stages, **kwargs)
 
 

@@ -159,3 +159,33 @@ def test_regularizer_is_fuxictrs():
     layer(features)
     squares = sum((numpy(weight) ** 2).sum() for weight in layer.weights)
     assert float(sum(numpy(loss) for loss in layer.losses)) == pytest.approx(0.05 * squares, 1e-4)
+
+
+class TestDropout:
+    SCHEMA = ke.FeatureSchema([ke.Categorical("user", 5), ke.Numeric("price")])
+    ROWS = {"user": np.full(400, 2, "int32"), "price": np.ones(400, "float32")}
+
+    def test_whole_fields_are_dropped_and_others_scaled(self):
+        encoder = ke.layers.FeatureEncoder(self.SCHEMA, 3, "ones", "ones", embedding_dropout=0.25)
+        fields = numpy(encoder(self.ROWS, training=True))
+        # Each field of a row as a whole, by itself.
+        assert (fields == fields[:, :, :1]).all()
+        np.testing.assert_allclose(np.unique(fields), [0, 4 / 3], rtol=1e-6)
+        dropped = fields[:, :, 0] == 0
+        assert 0.15 < dropped.mean() < 0.35
+        assert (dropped[:, 0] != dropped[:, 1]).any()
+
+    def test_nothing_is_dropped_when_it_serves(self):
+        encoder = ke.layers.FeatureEncoder(self.SCHEMA, 3, "ones", "ones", embedding_dropout=0.25)
+        assert (numpy(encoder(self.ROWS)) == 1).all()
+
+    def test_a_model_passes_on_that_it_trains(self):
+        model = ke.models.DNN(self.SCHEMA, 3, hidden_units=[4], encoder={"embedding_dropout": 0.5})
+        served, trained = (numpy(model(self.ROWS, training=mode)) for mode in (False, True))
+        assert len(np.unique(served)) == 1
+        assert len(np.unique(trained)) > 1
+
+    @pytest.mark.parametrize("rate", [-0.1, 1, True])
+    def test_wrong_rates(self, rate):
+        with raises_value_error("`embedding_dropout`", f"embedding_dropout={rate!r}"):
+            ke.layers.FeatureEncoder(embedding_dropout=rate)
