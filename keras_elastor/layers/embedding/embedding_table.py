@@ -9,7 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elastor.keras_compat.row_gradients import is_trained_by_rows, look_up
+from keras_elastor.keras_compat.row_gradients import (
+    is_trained_by_rows,
+    look_up,
+    penalty_of,
+)
 from keras_elastor.keras_compat.sparse_rows import mark_table
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import clone_initializer, seed_initializer
@@ -104,7 +108,7 @@ class EmbeddingTable(keras.layers.Layer):
     def _regularize(self, embeddings: Tensor) -> Tensor:
         """The penalty of all rows; where rows alone are trained, their optimizer knows it."""
         if is_trained_by_rows(self.embeddings):
-            return ops.zeros((), dtype=self.variable_dtype)
+            return penalty_of(self.embeddings)
         return self.embeddings_regularizer(embeddings)
 
     def _initialize(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
