@@ -22,9 +22,10 @@ STOPPED = {
     "prepare": "The same command goes on with what is not finished",
     "train": "The same command continues from the last checkpoint, if there is one",
     "compare": "The same command continues from the last checkpoint, if there is one",
+    "tune": "The same command goes on with what is not finished",
 }
 # Commands that read rows by TensorFlow's tf.data, on every backend.
-_READING = ("prepare", "train", "compare", "evaluate")
+_READING = ("prepare", "train", "compare", "tune", "evaluate")
 EXAMPLES = {
     "list": """examples:
   keras-elastor list
@@ -57,10 +58,25 @@ A preparation that was stopped goes on when the same command is given again.""",
 
 A run that was stopped continues when the same command is given again.""",
     "compare": """examples:
+  keras-elastor compare --table clicks.csv --label click
+  keras-elastor compare --table clicks.csv --label click --time-budget 10m --models deep_fm din
   keras-elastor compare --dataset synthetic --models dnn rank_elastor --seeds 0 1 2
   keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4
 
 A comparison that was stopped continues when the same command is given again.""",
+    "tune": """examples:
+  keras-elastor tune --table clicks.csv --label click --models deep_fm --trials 20
+  keras-elastor tune --dataset synthetic --models rank_elastor --space space.yaml --dry-run
+  keras-elastor tune --dataset synthetic --models dnn rank_elastor --budget trials=20
+  keras-elastor tune --grid width --dataset kuairand_pure --data-dir KuaiRand --seeds 0 1
+
+One model is searched. Several are searched with equal budget, and the best of each is compared on
+the test rows. A grid goes through growing sizes of all models and ends in a scaling curve. A space
+is a file such as
+  num_blocks: [1, 2, 4]
+  learning_rate: {min: 1e-4, max: 1e-2, sampling: log}
+
+A search that was stopped goes on when the same command is given again.""",
     "evaluate": """examples:
   keras-elastor evaluate runs/dnn_synthetic-0123456789
   keras-elastor evaluate runs/dnn_kuairand_pure-0123456789 --split valid --data-dir KuaiRand""",
@@ -152,9 +168,25 @@ def make_parser() -> argparse.ArgumentParser:
 
     compare = add("compare", "Train several models with several seeds and compare them.")
     compare.add_argument("--configs", nargs="+", help="YAML or JSON files, one for each model")
-    compare.add_argument("--models", nargs="+", help="models or presets; the first is the baseline")
-    compare.add_argument("--seeds", nargs="+", type=int, required=True)
+    compare.add_argument(
+        "--models",
+        nargs="+",
+        help="models or presets; the first is the baseline (default for --table: "
+        "gradient_boosting, deep_fm, dnn, rank_elastor)",
+    )
+    compare.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="(default: 0 1 2 3 4)"
+    )
+    compare.add_argument(
+        "--time-budget",
+        help="such as 10m: what is not finished then is left out, and goes on later",
+    )
+    compare.add_argument(
+        "--no-floor", action="store_true", help="leave gradient boosting out of the default models"
+    )
     _add_run_options(compare)
+
+    _add_tune(add("tune", "Search for the best widths, depths and training of models."))
 
     evaluate = add("evaluate", "Measure the best weights of a run exactly.")
     evaluate.add_argument("run", help="folder of the run")
@@ -178,7 +210,14 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("output", help="CSV or Parquet file")
     predict.add_argument("--batch-size", type=int, default=4096, help="rows at a time")
 
-    export = add("export", "Write a trained model as one artefact, from raw rows to probabilities.")
+    _add_export(
+        add("export", "Write a trained model as one artefact, from raw rows to probabilities.")
+    )
+    _add_serve(add("serve", "Answer requests over HTTP by an exported model."))
+    return parser
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("run", help="folder of the run, or one that Predictor.save wrote")
     export.add_argument(
         "--format",
@@ -188,9 +227,86 @@ def make_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", required=True, help="folder to write")
     export.add_argument("--rows", type=int, default=512, help="raw rows to compare (default: 512)")
+    export.add_argument(
+        "--user",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns that are the same for all candidates of a user, read once (ONNX)",
+    )
+    export.add_argument(
+        "--quantize", choices=["int8"], help="of the matrices (ONNX); needs --sample"
+    )
+    export.add_argument(
+        "--embeddings",
+        choices=["float32", "float16", "int8"],
+        default="float32",
+        help="how tables are stored (ONNX; default: float32)",
+    )
+    export.add_argument(
+        "--sample", metavar="FILE", help="CSV or Parquet of rows with labels, to measure the AUC on"
+    )
 
-    _add_serve(add("serve", "Answer requests over HTTP by an exported model."))
-    return parser
+
+def _add_tune(tune: argparse.ArgumentParser) -> None:
+    tune.add_argument("--config", help="YAML or JSON file of a run; other options override it")
+    tune.add_argument("--models", nargs="+", help="models or presets; the first is the baseline")
+    tune.add_argument(
+        "--space", help="YAML or JSON file: what to choose from (default: the model's)"
+    )
+    tune.add_argument(
+        "--method",
+        choices=["random", "grid", "bayesian"],
+        default="random",
+        help="how trials are chosen from the space (default: random)",
+    )
+    tune.add_argument(
+        "--grid",
+        choices=["width", "depth", "joint", "criteo", "avazu"],
+        help="a scaling grid instead of a search; criteo and avazu are the official steps v1 to v7",
+    )
+    tune.add_argument("--widths", nargs="+", type=int, default=[], help="of a grid")
+    tune.add_argument("--depths", nargs="+", type=int, default=[], help="of a grid")
+    tune.add_argument("--trials", type=int, help="of each model, at most (default: 20)")
+    tune.add_argument("--seconds", type=float, help="stop after so long (default: never)")
+    tune.add_argument(
+        "--budget",
+        nargs="+",
+        default=[],
+        metavar="KEY=NUMBER",
+        help="trials=20, seconds=600, epochs=3: the same as --trials 20 --seconds 600 --epochs 3",
+    )
+    tune.add_argument(
+        "--seeds", nargs="+", type=int, default=[0], help="of every trial (default: 0)"
+    )
+    tune.add_argument("--seed", type=int, help="of the choice of trials (default: 0)")
+    tune.add_argument(
+        "--final-seeds",
+        nargs="+",
+        type=int,
+        default=[1, 2, 3, 4, 5],
+        help="of the comparison of several models (default: 1 2 3 4 5, none that a trial had)",
+    )
+    tune.add_argument("--workers", type=int, default=1, help="processes at once (default: 1)")
+    tune.add_argument(
+        "--devices", nargs="+", default=[], help="CUDA_VISIBLE_DEVICES of each worker"
+    )
+    tune.add_argument(
+        "--max-dense",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="PARAMETERS",
+        help="write the best trial of at most so many dense parameters, too",
+    )
+    tune.add_argument("--retry-failed", action="store_true", help="try again what has failed")
+    tune.add_argument(
+        "--dry-run", action="store_true", help="print trials and sizes, train nothing"
+    )
+    tune.add_argument(
+        "--name", help="of the folder of the search (default: follows from the search)"
+    )
+    _add_run_options(tune)
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import logging
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from keras_elastor import data, datasets, models
 from keras_elastor.analysis.report import report_runs
+from keras_elastor.commands.run_options import make_config, read_given_table, show_log
+from keras_elastor.commands.tune import tune
 from keras_elastor.data.inference import GivenColumns, infer_with_notes
 from keras_elastor.datasets.registry import get_public
-from keras_elastor.datasets.rows import Data
 from keras_elastor.datasets.table import read_table
 from keras_elastor.export import export as export_predictor
 from keras_elastor.metrics.evaluate import evaluate as evaluate_model
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import compare as compare_runs
-from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file, write_file
-from keras_elastor.runs.own_table import fitting_batch_size
+from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING
+from keras_elastor.runs.own_table import default_models
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import open_predictor
 from keras_elastor.runs.run_folder import require_same_data
@@ -136,9 +133,9 @@ def infer(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train a model."""
-    config = _config(options, options.config, options.model)
-    _show_log(options)
-    [config], rows = _read_table([config], options)
+    config = make_config(options, options.config, options.model)
+    show_log(options)
+    [config], rows = read_given_table([config], options)
     print(f"Run {Path(config.folder) / config.run_id}")
     result = run(config, rows, verbose=not options.quiet)
     _print_metrics(result.metrics)
@@ -147,13 +144,28 @@ def train(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Train several models and compare them."""
-    if bool(options.configs) == bool(options.models):
+    if options.configs and options.models:
         raise ValueError("Expected either --configs or --models")
-    configs = [_config(options, path, None) for path in options.configs or ()]
-    configs += [_config(options, None, name) for name in options.models or ()]
-    _show_log(options)
-    configs, rows = _read_table(configs, options)
-    comparison = compare_runs(configs, options.seeds, verbose=not options.quiet, data=rows)
+    if not options.configs and not options.models and not options.table:
+        raise ValueError("Expected --models, --configs, or --table, for which there are defaults")
+    show_log(options)
+    models = options.models
+    if models is None:
+        models = [] if options.configs else default_models(floor=not options.no_floor)
+    elif options.no_floor and GRADIENT_BOOSTING in models:
+        raise ValueError(
+            f"Expected --no-floor or {GRADIENT_BOOSTING} among --models. Received both"
+        )
+    configs = [make_config(options, path, None) for path in options.configs or ()]
+    configs += [make_config(options, None, name) for name in models]
+    configs, rows = read_given_table(configs, options)
+    comparison = compare_runs(
+        configs,
+        options.seeds,
+        time_budget=options.time_budget,
+        verbose=not options.quiet,
+        data=rows,
+    )
     print(comparison.markdown())
     print(f"Everything is in {comparison.folder}")
 
@@ -198,11 +210,22 @@ def predict(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write a trained model as one artefact."""
     predictor = open_predictor(options.run)
-    found = export_predictor(predictor, options.output, options.format, options.rows)
-    print(
-        f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}\n"
-        f"Everything is in {options.output}"
+    found = export_predictor(
+        predictor,
+        options.output,
+        format=options.format,
+        rows=options.rows,
+        quantize=options.quantize,
+        embeddings=options.embeddings,
+        sample=None if options.sample is None else read_table(options.sample),
+        user=options.user,
     )
+    print(f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}")
+    if found.reduced is not None:
+        print(f"With fewer bits they differ by at most {found.reduced.max_difference:.2g}")
+        for name, change in found.reduced.auc_change.items():
+            print(f"AUC of {name}: {found.reduced.auc_after[name]:.6f} ({change:+.6f})")
+    print(f"Everything is in {options.output}")
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -225,104 +248,13 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "infer": infer,
     "train": train,
     "compare": compare,
+    "tune": tune,
     "evaluate": evaluate,
     "analyze": analyze,
     "predict": predict,
     "export": export,
     "serve": serve,
 }
-
-
-def _config(options: argparse.Namespace, path: str | None, model: str | None) -> RunConfig:
-    """The config of a file and the options that override it."""
-    values: dict[str, Any] = {} if path is None else read_file(path)
-    given = {
-        "dataset.name": options.dataset,
-        "dataset.arguments.data_dir": options.data_dir,
-        "model.name": model,
-        "protocol.name": options.protocol,
-        "batch_size": options.batch_size,
-        "epochs": options.epochs,
-        "folder": options.folder,
-        "seed": getattr(options, "seed", None),
-    }
-    for key, value in [*_table(options).items(), *given.items()]:
-        if value is not None:
-            _set(values, key, value)
-    for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set: expected KEY=VALUE. Received: {text!r}")
-        _set(values, key, _parse(value))
-    if "name" not in values.get("dataset", {}):
-        raise ValueError(
-            "Expected --dataset or --table (or a --config that names it). See keras-elastor list"
-        )
-    if "name" not in values.get("model", {}):
-        raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
-    try:
-        return RunConfig.from_dict(values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}" if path else str(error)) from error
-
-
-def _table(options: argparse.Namespace) -> dict[str, Any]:
-    """The keys of a config for a table of one's own."""
-    if not options.table:
-        if options.label or options.recipe:
-            raise ValueError("Expected --table, the file that --label and --recipe are about")
-        return {}
-    if options.dataset:
-        raise ValueError("Expected either --table or --dataset")
-    return {
-        "dataset.name": "table",
-        "dataset.arguments.path": options.table,
-        "dataset.arguments.label": options.label,
-        "dataset.arguments.recipe": options.recipe and read_file(options.recipe),
-        # Not the protocol of published results: the loss follows from the label.
-        "protocol": {"name": "keras", "loss": None},
-    }
-
-
-def _read_table(
-    configs: list[RunConfig], options: argparse.Namespace
-) -> tuple[list[RunConfig], Data | None]:
-    """Read a table of one's own once, and fit the batch size to its rows unless it is given."""
-    if not options.table:
-        return configs, None
-    rows = load_data(configs[0])
-    if options.batch_size is None:
-        size = fitting_batch_size(len(rows.train))
-        configs = [dataclasses.replace(config, batch_size=size) for config in configs]
-    if rows.table is not None and rows.table.notes is not None:
-        print(rows.table)
-    return configs, rows
-
-
-def _set(values: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise ValueError(f"'{key}': '{parent}' has a value and no keys")
-    values[last] = value
-
-
-def _parse(text: str) -> Any:
-    """A JSON value; what is none is a text."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-def _show_log(options: argparse.Namespace) -> None:
-    """Print what the package logs, unless it should be quiet."""
-    if not options.quiet:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger = logging.getLogger("keras_elastor")
-        logger.handlers[:] = [handler]
 
 
 def _print_metrics(metrics: dict[str, dict[str, float]]) -> None:

@@ -3,10 +3,8 @@
 import importlib.util
 import pathlib
 
-import numpy as np
 import pytest
 
-import keras_elastor as ke
 from tests.assertions import raises_value_error
 
 pytestmark = pytest.mark.backend_free
@@ -19,51 +17,6 @@ def load(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_gradient_boosting_finds_what_features_tell():
-    schema = ke.FeatureSchema(
-        [
-            ke.Categorical("few", 5),
-            ke.Categorical("many", 300),
-            ke.Sequence("history", 9, 4),
-            ke.Embedding("vector", 2),
-            ke.Numeric("noise"),
-        ],
-        group="user",
-    )
-    rng = np.random.default_rng(0)
-
-    def split(rows, informative):
-        """Rows whose label depends on one feature alone."""
-        length = rng.integers(0, 5, rows)
-        features = {
-            "user": rng.integers(0, 20, rows),
-            "few": rng.integers(1, 5, rows),
-            "many": rng.integers(1, 300, rows),
-            "history": np.where(np.arange(4) < length[:, None], 1, 0),
-            "vector": rng.normal(size=(rows, 2)).astype("float32"),
-            "noise": rng.normal(size=rows).astype("float32"),
-        }
-        positive = {
-            # Neither first nor last: the trees must take the ids as categories.
-            "few": np.isin(features["few"], (1, 3)),
-            "many": features["many"] < 100,
-            "history": length == 2,
-            "vector": features["vector"][:, 1] > 0.5,
-            "noise": np.zeros(rows, bool),
-        }[informative]
-        return ke.data.Split(features, (rng.random(rows) < 0.1 + 0.7 * positive).astype("float32"))
-
-    floor = load("gradient_boosting").gradient_boosting_floor
-    for informative, at_least in {"few": 0.8, "many": 0.8, "history": 0.75, "vector": 0.8}.items():
-        train, test = split(2000, informative), split(1000, informative)
-        scores = floor(schema, train, {"test": test})["test"]
-        assert scores["auc"] > at_least, informative
-        assert scores["logloss"] < 0.55
-        assert set(scores) == {"auc", "logloss", "gauc"}
-    scores = floor(schema, split(2000, "noise"), {"test": split(1000, "noise")})["test"]
-    assert 0.4 < scores["auc"] < 0.6
 
 
 def test_own_code_equals_that_of_libraries(tmp_path, monkeypatch, capsys):

@@ -10,6 +10,8 @@ import pytest
 
 import keras_elastor as ke
 from keras_elastor.models import registry
+from keras_elastor.runs.config_files import read_file
+from keras_elastor.tuning.space import read_space
 from keras_elastor_command import make_parser
 from tests.checks import run_model_test
 
@@ -117,6 +119,33 @@ def test_analysis(tmp_path, monkeypatch):
     assert written == {*pictures, "ranks.jsonl"}
     [line] = re.findall(r"```sh\n(.*?)\n```", page, flags=re.DOTALL)
     make_parser().parse_args(shlex.split(line)[1:])
+
+
+def test_tuning(tmp_path, monkeypatch):
+    pytest.importorskip("yaml")
+    page = (DOCS / "tuning.md").read_text(encoding="utf-8")
+    [space] = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    run, keras_tuner = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("space.yaml").write_text(space)
+    assert len(read_space(read_file("space.yaml"))) == 4
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(compile(run, "tuning.md", "exec"), names)
+    assert output.getvalue().count("num_blocks") == 3
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    commands = [line for line in lines if not line.startswith("export")]
+    assert len(commands) == 13
+    for line in commands:
+        _, _, arguments = line.partition("tune " if "-elastor" in line else ".py ")
+        grid = re.findall(r"tuning/(width|depth|joint)\.py", line)
+        given = ["--grid", *grid] if grid else []
+        make_parser().parse_args(["tune", *given, *shlex.split(arguments)])
+    pytest.importorskip("keras_tuner")
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(keras_tuner, "tuning.md", "exec"), names)
+    assert len(names["tuner"].oracle.trials) == 2
 
 
 @pytest.mark.backend_free

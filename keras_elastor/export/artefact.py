@@ -55,8 +55,20 @@ class Artefact:
     card: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, preprocessor: Preprocessor, kind: str, card: dict[str, Any]) -> Artefact:
+    def of(
+        cls,
+        preprocessor: Preprocessor,
+        kind: str,
+        card: dict[str, Any],
+        user: Sequence[str] = (),
+    ) -> Artefact:
         """What a model is asked and answers, exported to a format.
+
+        Args:
+            preprocessor: What encodes its rows.
+            kind: The format.
+            card: Of the predictor.
+            user: Columns that tell of the user.
 
         Raises:
             ValueError: If a column is read as values of several kinds.
@@ -67,7 +79,7 @@ class Artefact:
             Output(label, names[label], OUTPUT_KINDS.get(label_kind, "rate"))
             for label, label_kind in zip(preprocessor.schema.labels, kinds, strict=True)
         )
-        return cls(kind, tuple(raw_inputs(preprocessor).values()), outputs, card)
+        return cls(kind, tuple(raw_inputs(preprocessor, user).values()), outputs, card)
 
     def answers(self, logits: Value, wrong: Value | None) -> dict[str, Value]:
         """Predictions by the tensors of the outputs.

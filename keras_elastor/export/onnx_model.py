@@ -6,16 +6,20 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from keras_elastor.data.columns.all_columns import sources_of
+from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.export.artefact import Artefact
 from keras_elastor.export.graph_ops import Value
 from keras_elastor.export.onnx_ops import ML_OPSET, OPSET, OnnxOps
 from keras_elastor.export.raw_encoding import RawEncoder
+from keras_elastor.export.raw_inputs import RawInput
 from keras_elastor.export.torch_module import example_features, features_module
 from keras_elastor.runs.predictor import Predictor
+from keras_elastor.schema import Embedding, Sequence
 from keras_elastor.utils.optional import import_optional
 
 MODEL = "model.onnx"
@@ -40,6 +44,7 @@ def build_onnx(predictor: Predictor, artefact: Artefact, folder: Path) -> None:
     inputs = {entry.name: Value(ops, entry.tensor, entry.dtype) for entry in artefact.inputs}
     by_name = {entry.name: entry for entry in artefact.inputs}
     features, wrong = RawEncoder(ops, predictor.preprocessor, by_name).encode(inputs)
+    features = _for_all_rows(features, predictor.preprocessor, by_name)
     names = [entry.name for entry in graph.input]
     for name, feature in zip(names, features.values(), strict=True):
         ops.nodes.append(onnx.helper.make_node("Identity", [feature.node], [name]))
@@ -66,12 +71,17 @@ def build_onnx(predictor: Predictor, artefact: Artefact, folder: Path) -> None:
     whole = onnx.helper.make_model(
         made, opset_imports=opsets, ir_version=model.ir_version, functions=list(model.functions)
     )
-    size = sum(len(tensor.raw_data) for tensor in made.initializer)
+    save_onnx(whole, folder)
+
+
+def save_onnx(model: Any, folder: Path) -> None:
+    """Write `model.onnx` into a folder, in place of an earlier one; large weights lie beside."""
+    onnx = import_optional("onnx", extra="export")
+    # Data is added to a file that is there.
+    (folder / _DATA).unlink(missing_ok=True)
     path = folder / MODEL
-    if size > _LARGE_BYTES:
-        onnx.save(whole, path, save_as_external_data=True, location=_DATA)
-    else:
-        onnx.save(whole, path)
+    is_large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _LARGE_BYTES
+    onnx.save(model, path, save_as_external_data=is_large, location=_DATA if is_large else None)
     onnx.checker.check_model(str(path))
 
 
@@ -121,8 +131,29 @@ def _drop_idle_squeezes(graph: Any) -> None:
                 del node.input[1:]
 
 
-def _named_shape(entry: Any) -> list[Any]:
-    names = [_ROWS, f"{entry.tensor}_width"]
+def _for_all_rows(
+    features: dict[str, Value], preprocessor: Preprocessor, inputs: Mapping[str, RawInput]
+) -> dict[str, Value]:
+    """The features, those of the user alone repeated where they have one row for all candidates."""
+    columns = preprocessor.columns
+    others = set()
+    for name, column in columns.items():
+        sources = (name,) if column is None else sources_of(column)
+        if not all(inputs[source].of_user for source in sources):
+            others.add(name)
+    found = dict(features)
+    for feature in preprocessor.schema.features:
+        if feature.name not in others:
+            value = features[feature.name]
+            like = features[min(others)]
+            rank = 2 if isinstance(feature, Sequence | Embedding) else 1
+            found[feature.name] = cast("OnnxOps", value.ops).repeat(value, like, rank)
+    return found
+
+
+def _named_shape(entry: RawInput) -> list[Any]:
+    rows = f"{entry.tensor}_rows" if entry.of_user else _ROWS
+    names = [rows, f"{entry.tensor}_width"]
     return [names[axis] if size is None else size for axis, size in enumerate(entry.shape)]
 
 

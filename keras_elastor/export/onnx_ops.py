@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_elastor.export.graph_ops import GraphOps
+from keras_elastor.export.graph_ops import GraphOps, Value
 from keras_elastor.utils.optional import import_optional
 
 OPSET, ML_OPSET = 20, 4
@@ -31,6 +31,13 @@ class OnnxOps(GraphOps):
         names = [f"rows/{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
         self.nodes.append(self._onnx.helper.make_node(operator, inputs, names, **attributes))
         return names[0] if outputs == 1 else tuple(names)
+
+    def repeat(self, value: Value, like: Value, rank: int) -> Value:
+        """A value of one row for as many rows as another has; one that has them as it is."""
+        shape = self.add("Shape", like.node, start=0, end=1)
+        if rank > 1:
+            shape = self.add("Concat", shape, self._constant(np.ones(rank - 1, np.int64)), axis=0)
+        return Value(self, self.add("Expand", value.node, shape), value.dtype)
 
     def tensor_type(self, dtype: str) -> int:
         """ONNX's number of a type."""

@@ -17,6 +17,7 @@ from keras_elastor.data.columns.all_columns import (
 )
 from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.preprocessor import Preprocessor
+from keras_elastor.data.reading.crossed_values import split_combination
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
 from keras_elastor.data.vocabularies.vocabulary import PADDING
 from keras_elastor.export.calendar_parts import part_of, to_instants
@@ -292,25 +293,6 @@ def _as_integer(text: str) -> int | None:
     except ValueError:
         return None
     return number if str(number) == text and abs(number) < 2**63 else None
-
-
-def split_combination(text: str) -> tuple[str, ...]:
-    r"""The texts that `CrossedColumn` has joined.
-
-    Example:
-
-    >>> from keras_elastor.export.raw_encoding import split_combination
-    >>> split_combination(r"a\|b|c\\")
-    ('a|b', 'c\\')
-    """
-    parts, part, letters = [], "", iter(text)
-    for letter in letters:
-        if letter == "|":
-            parts.append(part)
-            part = ""
-        else:
-            part += next(letters, "") if letter == "\\" else letter
-    return (*parts, part)
 
 
 def transform_numbers(number: Value, transform: NumberTransform) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from keras_elastor.data.columns.all_columns import (
@@ -56,6 +57,7 @@ class RawInput:
         below: Integers are from 0 to one less than this.
         null_values: Texts that stand for a missing value, besides the empty one.
         trim: Whether blanks around text are left out.
+        of_user: Whether one row is enough where all rows are of one user.
     """
 
     name: str
@@ -67,6 +69,7 @@ class RawInput:
     below: int | None = None
     null_values: tuple[str, ...] = ()
     trim: bool = False
+    of_user: bool = False
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -88,11 +91,16 @@ def refuse(column: str, expected: str, received: object) -> NoReturn:
     )
 
 
-def raw_inputs(preprocessor: Preprocessor) -> dict[str, RawInput]:
+def raw_inputs(preprocessor: Preprocessor, user: Iterable[str] = ()) -> dict[str, RawInput]:
     """The inputs by the column of the raw rows.
 
+    Args:
+        preprocessor: What reads them.
+        user: Columns that tell of the user, so that they are the same for all candidates.
+
     Raises:
-        ValueError: If one column is read as values of kinds that no one input holds.
+        ValueError: If one column is read as values of kinds that no one input holds, or there is no
+            such column of the user, or no other one.
     """
     uses: dict[str, list[tuple[str, str, Any]]] = {}
     for name, column in preprocessor.columns.items():
@@ -101,6 +109,12 @@ def raw_inputs(preprocessor: Preprocessor) -> dict[str, RawInput]:
     labels = tuple(preprocessor.schema.labels)
     names = exported_names(dict.fromkeys((*uses, *labels)))
     recipe = preprocessor.recipe
+    of_user = set(user)
+    if of_user and not of_user < set(uses):
+        raise ValueError(
+            f"Expected `user` to name some, but not all, of the columns {', '.join(uses)}. "
+            f"Received: {', '.join(sorted(of_user))}"
+        )
     inputs = {}
     for source, kinds in uses.items():
         kind = _common_kind(source, kinds)
@@ -115,6 +129,7 @@ def raw_inputs(preprocessor: Preprocessor) -> dict[str, RawInput]:
             below=_limit(features, preprocessor),
             null_values=recipe.null_values if recipe else (),
             trim=bool(recipe and recipe.trim),
+            of_user=source in of_user,
         )
     return inputs
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_elastor.data.columns.all_columns import CrossedColumn, NumericColumn, PretrainedColumn
 from keras_elastor.data.preprocessor import Preprocessor
+from keras_elastor.data.reading.crossed_values import split_combination
 from keras_elastor.data.reading.instants import PER_SECOND
 from keras_elastor.data.reading.raw_rows import to_polars
 from keras_elastor.data.vocabularies.hash_buckets import HashBuckets
-from keras_elastor.export.raw_encoding import split_combination
 from keras_elastor.export.raw_inputs import (
     INSTANT,
     INTEGER,

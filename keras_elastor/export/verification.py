@@ -19,6 +19,32 @@ TOLERANCE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
+class Reduction:
+    """What fewer bits change; nothing is refused for it.
+
+    Args:
+        quantize: How matrices are stored, "int8" or None.
+        embeddings: How the rows of tables are stored, "float32", "float16" or "int8".
+        max_difference: From the predictor, of the same rows as before, measured as they were.
+        auc_before: Of the predictor on the sample, by binary label; None without a sample.
+        auc_after: Of the artefact.
+    """
+
+    quantize: str | None
+    embeddings: str
+    max_difference: float
+    auc_before: dict[str, float] | None
+    auc_after: dict[str, float] | None
+
+    @property
+    def auc_change(self) -> dict[str, float]:
+        """By label; empty without a sample."""
+        if self.auc_before is None or self.auc_after is None:
+            return {}
+        return {name: self.auc_after[name] - auc for name, auc in self.auc_before.items()}
+
+
+@dataclasses.dataclass(frozen=True)
 class Verification:
     """How far an exported model is from the predictor.
 
@@ -31,6 +57,7 @@ class Verification:
         worst_row: The raw row of the largest difference.
         expected: What the predictor says of it, by label.
         received: What the exported model says of it, by label.
+        reduced: What fewer bits changed after all this; None where the artefact is float32.
     """
 
     rows: int
@@ -40,6 +67,7 @@ class Verification:
     worst_row: dict[str, Any]
     expected: dict[str, float]
     received: dict[str, float]
+    reduced: Reduction | None = None
 
     @property
     def passed(self) -> bool:
@@ -48,7 +76,10 @@ class Verification:
 
     def save(self, folder: Path) -> None:
         """Write `verify.json` into a folder."""
-        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, default=str)
+        told = dataclasses.asdict(self)
+        if self.reduced is not None:
+            told["reduced"]["auc_change"] = self.reduced.auc_change
+        text = json.dumps(told, indent=2, ensure_ascii=False, default=str)
         write_text(folder / VERIFY, f"{text}\n")
 
 

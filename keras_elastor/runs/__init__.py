@@ -4,8 +4,13 @@ from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import ComparedModel, Comparison, compare
 from keras_elastor.runs.config import Named, RunConfig
-from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
-from keras_elastor.runs.own_table import compare_models, train
+from keras_elastor.runs.errors import (
+    NonFiniteLossError,
+    OutOfTimeError,
+    RunError,
+    RunInterruptedError,
+)
+from keras_elastor.runs.own_table import train
 from keras_elastor.runs.prediction import predict_file
 from keras_elastor.runs.predictor import Predictor
 from keras_elastor.runs.run_analysis import RunAnalysis, register_run_analysis
@@ -17,6 +22,7 @@ __all__ = [
     "Data",
     "Named",
     "NonFiniteLossError",
+    "OutOfTimeError",
     "Predictor",
     "RunAnalysis",
     "RunConfig",
@@ -24,7 +30,6 @@ __all__ = [
     "RunInterruptedError",
     "RunResult",
     "compare",
-    "compare_models",
     "load_data",
     "load_model",
     "predict_file",

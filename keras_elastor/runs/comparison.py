@@ -7,20 +7,33 @@ import dataclasses
 import io
 import json
 import logging
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_elastor.data import EncodedTable
+from keras_elastor.data.reading.raw_rows import Rows
 from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.bootstrap import Interval, paired_differences
 from keras_elastor.runs.build import load_data
-from keras_elastor.runs.config import Named, RunConfig
+from keras_elastor.runs.config import RunConfig
+from keras_elastor.runs.errors import OutOfTimeError
+from keras_elastor.runs.own_table import encoded_rows, own_configs
 from keras_elastor.runs.runner import RunResult, run
+from keras_elastor.runs.time_budget import seconds_of
+from keras_elastor.training.protocol import Protocol
 from keras_elastor.utils.files import hash_text, write_text
 
 _logger = logging.getLogger(__name__)
+
+SEEDS = (0, 1, 2, 3, 4)
+"""Seeds of a comparison that names none."""
+
+_Results: TypeAlias = dict[tuple[str, int], RunResult]
 
 # What one model may not have more of than another.
 _BUDGET = ("dataset", "batch_size", "epochs")
@@ -33,7 +46,8 @@ class ComparedModel:
 
     Args:
         name: The config's name, or the model's.
-        parameters: Number of weights, `{"dense": ..., "embedding": ...}`.
+        parameters: Number of weights, `{"dense": ..., "embedding": ...}`; `{"trees": ...}` of
+            gradient boosting.
         split: What the metrics are of: "test", or "valid" where there are no test rows.
         values: Metrics of each seed, `{"auc": [...], "logloss": [...]}`; of several tasks with
             the label behind the name.
@@ -48,7 +62,9 @@ class ComparedModel:
 
     def cells(self) -> dict[str, str]:
         """Column and content, for a table."""
-        cells = {"model": self.name, "dense parameters": f"{self.parameters['dense']:,}"}
+        dense = self.parameters.get("dense")
+        size = f"{self.parameters['trees']:,} trees" if dense is None else f"{dense:,}"
+        cells = {"model": self.name, "dense parameters": size}
         for metric, values in self.values.items():
             # One seed has no spread.
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
@@ -67,16 +83,21 @@ class Comparison:
     Args:
         folder: Holds `table.md`, `table.csv` and `comparison.json`.
         models: One line for each config, in their order.
+        left_out: What the time budget left out, in words.
     """
 
     folder: Path
     models: list[ComparedModel]
+    left_out: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """The table in Markdown."""
+        """The table in Markdown, and below it what was left out."""
         rows = [list(self.models[0].cells()), *(list(m.cells().values()) for m in self.models)]
         lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
+        lines.insert(1, "|---" * len(rows[0]) + "|")
+        if self.left_out:
+            lines += ["", f"Left out, as the time was over: {', '.join(self.left_out)}."]
+        return "\n".join(lines) + "\n"
 
     def csv(self) -> str:
         """The table as CSV."""
@@ -88,91 +109,169 @@ class Comparison:
 
 
 def compare(
-    configs: Sequence[RunConfig],
-    seeds: Sequence[int],
-    dataset: Named | None = None,
+    source: Sequence[RunConfig] | Data | EncodedTable,
+    seeds: Sequence[int] = SEEDS,
+    models: Sequence[str] | None = None,
+    *,
+    valid: Rows | None = None,
+    test: Rows | None = None,
+    protocol: Protocol | None = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    folder: str | Path | None = None,
+    time_budget: float | str | None = None,
     num_resamples: int = 1000,
     verbose: bool = False,
     data: Data | None = None,
 ) -> Comparison:
     """Train models at equal budget, with several seeds, and compare them on the test rows.
 
-    Where the dataset has none, they are compared on the validation rows. These have also chosen the
-    best weights, so that the metrics are a little optimistic, alike for all models.
+    Where there are no test rows, they are compared on the validation rows. These have also chosen
+    the best weights, so that the metrics are a little optimistic, alike for all models.
 
     Every model and seed is a `run` of its own, so that an interrupted comparison continues where
-    it was. Differences are to the first config, paired by test row and seed, with a bootstrap
+    it was. Differences are to the first model, paired by test row and seed, with a bootstrap
     confidence interval over both; a gain whose interval holds 0 is none.
 
     Args:
-        configs: One for each model, the baseline first. Dataset, batch size, epochs and the rules
-            of evaluation must be the same; learning rate and regularization may differ.
-        seeds: Replace the configs' seeds.
-        dataset: Replaces the configs' dataset. Default: theirs.
+        source: What `ke.datasets.from_table` returned, or, with `valid`, `ke.data.from_dataframe`.
+            Or one config for each model, the baseline first: dataset, batch size, epochs and the
+            rules of evaluation must be the same; learning rate and regularization may differ.
+        seeds: One run of each model for each. Default: five, 0 to 4.
+        models: Names of models for one's own table; the first is the baseline. Default:
+            "gradient_boosting", scikit-learn's trees, as the floor, two fast baselines,
+            then RankElastor.
+        valid: Raw rows to choose by, as for `train`.
+        test: Raw rows to report on, as for `train`.
+        protocol: How to train, as for `train`.
+        batch_size: Rows per step, as for `train`.
+        epochs: Passes over the training rows, at most, as for `train`.
+        folder: Holds the folders of runs, as for `train`.
+        time_budget: Seconds, or a text such as "10m", after which nothing is trained any more. What
+            is not finished is left out and named; the same call goes on with it. The first seed of
+            all models comes first. Default: as long as it takes.
         num_resamples: Resamples of the bootstrap. Default: 1000.
         verbose: Whether to show progress bars.
-        data: The dataset of the configs, where it has been read before. Default: read it.
+        data: The rows of the configs, where they have been read before. Default: read them.
 
     Returns:
         The table, which is also written into a folder beside those of the runs.
 
     Raises:
         ValueError: If budgets or names do not fit; otherwise as for `run`.
+        RunInterruptedError: If nothing was finished within the time budget; or as for `run`.
 
     Example:
 
     >>> import tempfile
-    >>> rows = {"train_rows": 256, "valid_rows": 256, "test_rows": 256}
-    >>> columns = {"num_categorical": 3, "num_numeric": 1}
-    >>> folder = tempfile.mkdtemp()
-    >>> configs = [
-    ...     ke.runs.RunConfig.from_dict(
-    ...         {
-    ...             "dataset": {"name": "synthetic", "arguments": {**rows, **columns}},
-    ...             "model": {"name": name},
-    ...             "epochs": 1,
-    ...             "folder": folder,
-    ...         }
-    ...     )
-    ...     for name in ("logistic_regression", "fm")
-    ... ]
-    >>> comparison = ke.runs.compare(configs, seeds=[0], num_resamples=20)
+    >>> rows = {"item": ["a", "b"] * 100, "price": list(range(200)), "click": [0, 1, 1, 0] * 50}
+    >>> data = ke.datasets.from_table(rows, label="click", numeric=["price"])
+    >>> comparison = ke.runs.compare(
+    ...     data,
+    ...     seeds=[0],
+    ...     models=["logistic_regression", "fm"],
+    ...     epochs=1,
+    ...     folder=tempfile.mkdtemp(),
+    ...     num_resamples=20,
+    ... )
     >>> [model.name for model in comparison.models]
     ['logistic_regression', 'fm']
     """
-    if dataset is not None:
-        configs = [dataclasses.replace(config, dataset=dataset) for config in configs]
+    deadline = math.inf
+    if time_budget is not None:
+        deadline = time.monotonic() + seconds_of(time_budget)
+    if isinstance(source, Data | EncodedTable):
+        data = encoded_rows(source, valid, test)
+        configs = own_configs(data, models, protocol, batch_size, epochs, folder)
+    else:
+        configs = list(source)
+        _require_unset(
+            models=models,
+            valid=valid,
+            test=test,
+            protocol=protocol,
+            batch_size=batch_size,
+            epochs=epochs,
+            folder=folder,
+        )
     _check(configs, seeds)
     data = load_data(configs[0]) if data is None else data
+    _check_labels(data)
+    results = _run_all(configs, seeds, data, verbose, deadline)
+    comparison = _compare(configs, seeds, data, results, num_resamples)
+    _write(comparison, configs, seeds)
+    return comparison
+
+
+def _require_unset(**arguments: Any) -> None:
+    given = [name for name, value in arguments.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"`{given[0]}` goes with rows of one's own, such as ke.datasets.from_table gives. "
+            "Received: it beside configs, which say themselves what to train"
+        )
+
+
+def _check_labels(data: Data) -> None:
     for label, kind in zip(data.schema.labels, data.schema.label_kinds, strict=True):
         if kind != "binary":
             raise ValueError(
                 f"Label '{label}': expected labels of 0 and 1, whose AUC and logloss are compared. "
                 f"Received: a label of the kind '{kind}'"
             )
-    results: list[list[RunResult]] = []
-    for config in configs:
-        results.append([])
-        for seed in seeds:
-            number = sum(map(len, results)) + 1
+
+
+def _run_all(
+    configs: Sequence[RunConfig], seeds: Sequence[int], data: Data, verbose: bool, deadline: float
+) -> _Results:
+    """All runs, or those that are finished before the deadline: seed by seed."""
+    results = {}
+    for seed in seeds:
+        for index, config in enumerate(configs):
+            number = seeds.index(seed) * len(configs) + index + 1
             _logger.info(
                 "Run %d of %d: %s, seed %d", number, len(configs) * len(seeds), _name(config), seed
             )
-            results[-1].append(run(dataclasses.replace(config, seed=seed), data, verbose))
-    differences = _differences(data, results, num_resamples)
+            try:
+                one = run(dataclasses.replace(config, seed=seed), data, verbose, deadline)
+            except OutOfTimeError as stop:
+                # Those that have finished before still count.
+                _logger.warning("%s, seed %d: %s", _name(config), seed, stop)
+            else:
+                results[_name(config), seed] = one
+    return results
+
+
+def _compare(
+    configs: Sequence[RunConfig],
+    seeds: Sequence[int],
+    data: Data,
+    results: _Results,
+    num_resamples: int,
+) -> Comparison:
+    """The models that have the first seed, on the seeds that all of these have."""
+    first = next(
+        (seed for seed in seeds if any((_name(c), seed) in results for c in configs)), None
+    )
+    if first is None:
+        raise OutOfTimeError("No run was finished within the time budget; the same call goes on")
+    names = [_name(config) for config in configs if (_name(config), first) in results]
+    finished = [seed for seed in seeds if all((name, seed) in results for name in names)]
+    left_out = [_name(config) for config in configs if _name(config) not in names]
+    left_out += [f"seed {seed}" for seed in seeds if seed not in finished]
+    rows = [[results[name, seed] for seed in finished] for name in names]
+    differences = _differences(data, rows, num_resamples)
     models = [
         ComparedModel(
-            _name(config),
+            name,
             row[0].parameters,
             data.judged,
             {metric: [r.metrics[data.judged][metric] for r in row] for metric in change},
             change,
         )
-        for config, row, change in zip(configs, results, differences, strict=True)
+        for name, row, change in zip(names, rows, differences, strict=True)
     ]
-    comparison = Comparison(_folder(configs, seeds), models)
-    _write(comparison, configs, seeds)
-    return comparison
+    return Comparison(_folder(configs, seeds), models, tuple(left_out))
 
 
 def _differences(
@@ -230,6 +329,7 @@ def _folder(configs: Sequence[RunConfig], seeds: Sequence[int]) -> Path:
 def _write(comparison: Comparison, configs: Sequence[RunConfig], seeds: Sequence[int]) -> None:
     values: dict[str, Any] = {
         "seeds": list(seeds),
+        "left_out": list(comparison.left_out),
         "configs": [config.to_dict() for config in configs],
         "models": [dataclasses.asdict(model) for model in comparison.models],
     }

@@ -11,5 +11,9 @@ class RunInterruptedError(RunError):
     """A run was stopped by Ctrl-C or SIGTERM, after it had saved a checkpoint."""
 
 
+class OutOfTimeError(RunInterruptedError):
+    """A run was stopped by a time budget, after it had saved a checkpoint."""
+
+
 class NonFiniteLossError(RunError):
     """The loss became NaN or infinite."""

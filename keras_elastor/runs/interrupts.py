@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any, Self
 
@@ -14,15 +16,24 @@ _logger = logging.getLogger(__name__)
 class Interrupts:
     """A context in which the first Ctrl-C or SIGTERM is noted and the second one acts at once.
 
-    Outside of the main thread, where Python allows no signal handlers, it does nothing.
+    Outside of the main thread, where Python allows no signal handlers, only the deadline counts.
+
+    Args:
+        deadline: The value of `time.monotonic()` at which to stop. Default: never.
 
     Attributes:
-        wanted: Whether somebody wants to stop.
+        pressed: Whether somebody wants to stop.
     """
 
-    def __init__(self) -> None:
-        self.wanted = False
+    def __init__(self, deadline: float = math.inf) -> None:
+        self.pressed = False
+        self.deadline = deadline
         self._before: dict[int, Any] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is time to stop."""
+        return self.pressed or time.monotonic() >= self.deadline
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -35,7 +46,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.wanted:
+        if self.pressed:
             raise KeyboardInterrupt
-        self.wanted = True
+        self.pressed = True
         _logger.warning("Stopping as soon as all is saved; once more stops at once, without saving")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,22 @@ from keras_elastor.data import EncodedTable, Split
 from keras_elastor.data.reading.raw_rows import Rows
 from keras_elastor.datasets.rows import Data
 from keras_elastor.datasets.table import data_of
-from keras_elastor.runs.comparison import Comparison, compare
 from keras_elastor.runs.config import Named, RunConfig
+from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING, has_trees
 from keras_elastor.runs.runner import RunResult, run
 from keras_elastor.training.keras_protocol import KerasProtocol
 from keras_elastor.training.protocol import Protocol
 from keras_elastor.utils.files import hash_bytes, hash_text
 
 MODELS = ("deep_fm", "dnn", "rank_elastor")
-"""What is compared where no models are named: two fast baselines, then the scaling model."""
+"""Compared with the floor where no models are named: two fast baselines, the scaling model."""
+
+PROTOCOL = KerasProtocol(loss=None)
+"""How a table of one's own is trained on, unless one says otherwise."""
+
+EPOCHS = 20
+
+_logger = logging.getLogger(__name__)
 
 # Of the steps of an epoch there should be about a hundred, in batches that a processor likes.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 100, 64, 4096
@@ -34,7 +42,7 @@ def train(
     test: Rows | None = None,
     protocol: Protocol | None = None,
     batch_size: int | None = None,
-    epochs: int = 20,
+    epochs: int = EPOCHS,
     seed: int = 0,
     folder: str | Path = "runs",
     verbose: bool = False,
@@ -74,60 +82,56 @@ def train(
         ValueError: If `data` has no validation rows and `valid` is missing; or as for `run`.
         RunError: As for `run`.
     """
-    rows = _rows(data, valid, test)
-    [config] = _configs(rows, [model], arguments, protocol, batch_size, epochs, seed, folder)
+    rows = encoded_rows(data, valid, test)
+    [config] = own_configs(rows, [model], protocol, batch_size, epochs, folder, arguments, seed)
     return run(config, rows, verbose)
 
 
-def compare_models(
-    data: Data | EncodedTable,
-    models: Sequence[str] = MODELS,
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    valid: Rows | None = None,
-    test: Rows | None = None,
-    protocol: Protocol | None = None,
-    batch_size: int | None = None,
-    epochs: int = 20,
-    folder: str | Path = "runs",
-    num_resamples: int = 1000,
-    verbose: bool = False,
-) -> Comparison:
-    """Train several models on a table of one's own and compare them, as `compare` does.
+def default_models(floor: bool = True) -> list[str]:
+    """What is compared on one's own table where no models are named.
 
     Args:
-        data: As for `train`.
-        models: Names of models; the first is the baseline. Default: two fast baselines, then
-            RankElastor.
-        seeds: One run of each model for each. Default: five.
-        valid: As for `train`.
-        test: As for `train`.
-        protocol: As for `train`.
-        batch_size: As for `train`.
-        epochs: As for `train`.
-        folder: As for `train`.
-        num_resamples: Resamples of the bootstrap. Default: 1000.
-        verbose: Whether to show progress bars.
-
-    Returns:
-        The table, with the intervals of the differences to the first model.
-
-    Example:
-
-    >>> import tempfile
-    >>> rows = {"item": ["a", "b"] * 100, "price": list(range(200)), "click": [0, 1, 1, 0] * 50}
-    >>> data = ke.datasets.from_table(rows, label="click", numeric=["price"])
-    >>> found = ke.runs.compare_models(
-    ...     data, ["logistic_regression", "fm"], [0], epochs=1, folder=tempfile.mkdtemp()
-    ... )
-    >>> [model.name for model in found.models]
-    ['logistic_regression', 'fm']
-
-    Raises:
-        ValueError: As for `train` and `compare`.
+        floor: Whether gradient boosting is the first of them. It is left out, with a warning, where
+            scikit-learn is not installed.
     """
-    rows = _rows(data, valid, test)
-    configs = _configs(rows, models, None, protocol, batch_size, epochs, 0, folder)
-    return compare(configs, seeds, None, num_resamples, verbose, rows)
+    if floor and has_trees():
+        return [GRADIENT_BOOSTING, *MODELS]
+    if floor:
+        _logger.warning(
+            "Gradient boosting, the floor of the comparison, is left out, as scikit-learn is not "
+            'installed. Install it with: pip install "keras-elastor[trees]"'
+        )
+    return list(MODELS)
+
+
+def own_configs(
+    rows: Data,
+    models: Sequence[str] | None,
+    protocol: Protocol | None,
+    batch_size: int | None,
+    epochs: int | None,
+    folder: str | Path | None,
+    arguments: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> list[RunConfig]:
+    """A config for each model; None is the default of `train` and `compare`."""
+    if models is None:
+        # Trees are of one label.
+        models = default_models(floor=rows.schema.num_tasks == 1)
+    # The rows themselves are not in the config: what tells them from others is.
+    dataset = Named("own_rows", {"rows": len(rows.train), "sha256": _digest(rows)})
+    return [
+        RunConfig(
+            dataset,
+            Named(model, dict(arguments or {})),
+            PROTOCOL if protocol is None else protocol,
+            fitting_batch_size(len(rows.train)) if batch_size is None else batch_size,
+            EPOCHS if epochs is None else epochs,
+            seed,
+            folder="runs" if folder is None else str(folder),
+        )
+        for model in models
+    ]
 
 
 def fitting_batch_size(rows: int) -> int:
@@ -143,7 +147,12 @@ def fitting_batch_size(rows: int) -> int:
     return int(np.clip(2 ** round(np.log2(steps)), _MIN_BATCH, _MAX_BATCH))
 
 
-def _rows(data: Data | EncodedTable, valid: Rows | None, test: Rows | None) -> Data:
+def encoded_rows(data: Data | EncodedTable, valid: Rows | None, test: Rows | None) -> Data:
+    """The rows of one's own table, split and encoded.
+
+    Raises:
+        ValueError: If they are neither, or there are no rows to choose by.
+    """
     if isinstance(data, Data):
         if valid is not None or test is not None:
             raise ValueError(
@@ -162,33 +171,6 @@ def _rows(data: Data | EncodedTable, valid: Rows | None, test: Rows | None) -> D
             "ke.datasets.from_table splits a table into rows for training, validation and test"
         )
     return data_of(data, valid, test)
-
-
-def _configs(
-    rows: Data,
-    models: Sequence[str],
-    arguments: Mapping[str, Any] | None,
-    protocol: Protocol | None,
-    batch_size: int | None,
-    epochs: int,
-    seed: int,
-    folder: str | Path,
-) -> list[RunConfig]:
-    batch_size = fitting_batch_size(len(rows.train)) if batch_size is None else batch_size
-    # The rows themselves are not in the config: what tells them from others is.
-    dataset = Named("own_rows", {"rows": len(rows.train), "sha256": _digest(rows)})
-    return [
-        RunConfig(
-            dataset,
-            Named(model, dict(arguments or {})),
-            protocol or KerasProtocol(loss=None),
-            batch_size,
-            epochs,
-            seed,
-            folder=str(folder),
-        )
-        for model in models
-    ]
 
 
 def _digest(rows: Data) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,13 @@ from keras_elastor.runs.build import build_model, load_data
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.runs.diagnosis import batch_statistics, describe, first_bad_layer
-from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
+from keras_elastor.runs.errors import (
+    NonFiniteLossError,
+    OutOfTimeError,
+    RunError,
+    RunInterruptedError,
+)
+from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING, GradientBoosting
 from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
@@ -38,7 +46,8 @@ class RunResult:
         steps: Training steps.
         best_step: Training steps of the best weights.
         metrics: Of the best weights, by split: `{"valid": {"auc": ...}, "test": {...}}`.
-        parameters: Number of weights, `{"dense": ..., "embedding": ...}`.
+        parameters: Number of weights, `{"dense": ..., "embedding": ...}`; `{"trees": ...}` of
+            gradient boosting.
     """
 
     folder: Path
@@ -48,7 +57,12 @@ class RunResult:
     parameters: dict[str, int]
 
 
-def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> RunResult:
+def run(
+    config: RunConfig,
+    data: Data | None = None,
+    verbose: bool = False,
+    deadline: float = math.inf,
+) -> RunResult:
     """Train a model as a config says, and keep everything in a folder.
 
     The folder is `config.folder / config.run_id`; see `RunFolder` for its files. A run that was
@@ -57,17 +71,21 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
     finished is not repeated. On one CPU the same config gives the same `metrics.jsonl`, bit for
     bit, on each backend.
 
+    A config of the model "gradient_boosting" trains scikit-learn's trees, the floor of comparisons.
+    Their metrics and logits are kept, they themselves are not, and they begin anew when stopped.
+
     Args:
         config: What to run.
         data: The dataset of the config, where it has been read before. Default: read it.
         verbose: Whether to show a progress bar. Default: no.
+        deadline: The value of `time.monotonic()` at which to stop, as Ctrl-C does. Default: never.
 
     Returns:
         The metrics of the best weights.
 
     Raises:
         ValueError: If the config names no dataset, model or argument that exists.
-        RunInterruptedError: Ctrl-C or SIGTERM; a checkpoint was saved.
+        RunInterruptedError: Ctrl-C, SIGTERM or the deadline; a checkpoint was saved.
         NonFiniteLossError: If the loss became NaN or infinite; the message says where.
         RunError: If the folder holds another run, or nothing that could be judged.
         OSError: If the disk refuses to be written.
@@ -106,14 +124,19 @@ def run(config: RunConfig, data: Data | None = None, verbose: bool = False) -> R
                 folder.path,
             )
         return RunResult(folder.path, **finished)
+    if time.monotonic() >= deadline:
+        raise OutOfTimeError("The time is over before this run was begun or continued")
     data = load_data(config) if data is None else data
+    if config.model.name == GRADIENT_BOOSTING:
+        return _boost(folder, data)
     model = _new_model(config, data.schema)
-    with folder.locked(), folder.logging(), Interrupts() as interrupts:
+    with folder.locked(), folder.logging(), Interrupts(deadline) as interrupts:
         try:
             folder.create(data)
             return _train_and_report(folder, model, data, interrupts, verbose)
         except RunInterruptedError as stop:
-            raise RunInterruptedError(
+            kind = RunInterruptedError if interrupts.pressed else OutOfTimeError
+            raise kind(
                 f"{stop}. A checkpoint is in {folder.path}; the same call continues from there"
             ) from None
         except (RunError, DiskError) as error:
@@ -132,6 +155,11 @@ def load_model(folder: str | Path) -> keras.Model:
     """
     path = Path(folder)
     config = read_config(path)
+    if config.model.name == GRADIENT_BOOSTING:
+        raise ValueError(
+            f"{path}: expected a run of a model. Received one of gradient boosting, the floor of "
+            "comparisons, whose trees are not kept"
+        )
     values = read_file(path / "schema.json")
     try:
         schema = FeatureSchema.from_config(values)
@@ -269,20 +297,55 @@ def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCall
     metrics = {}
     others = {"step", "epoch", "learning_rate", "loss", "monitor", "gain"}
     metrics["valid"] = {k: v for k, v in evaluation.items() if k not in others}
+    parameters = {
+        "dense": model.count_dense_params(),
+        "embedding": model.count_embedding_params(),
+    }
+    return _finish(
+        folder,
+        model,
+        data,
+        {
+            "steps": callback.step,
+            "best_step": callback.best_step,
+            "metrics": metrics,
+            "parameters": parameters,
+        },
+        callback.interruptible,
+    )
+
+
+def _boost(folder: RunFolder, data: Data) -> RunResult:
+    """Train trees, and keep what is known of them as of a model."""
+    config = folder.config
+    trees = GradientBoosting(data.schema, config.seed, config.model.arguments)
+    with folder.locked(), folder.logging():
+        folder.create(data)
+        _logger.info("Starting %s", folder.path)
+        trees.fit(data)
+        found: dict[str, Any] = {
+            "steps": trees.num_trees,
+            "best_step": trees.num_trees,
+            "metrics": {"valid": evaluate(trees, data.valid.dataset(config.batch_size))},
+            "parameters": {"trees": trees.num_trees},
+        }
+        return _finish(folder, trees, data, found, lambda batches: batches)
+
+
+def _finish(
+    folder: RunFolder,
+    model: Any,
+    data: Data,
+    result: dict[str, Any],
+    interruptible: Callable[[Any], Any],
+) -> RunResult:
+    """Measure the test rows, and write what makes a run a finished one."""
+    metrics = result["metrics"]
     if len(data.test):
         batches = data.test.dataset(folder.config.batch_size)
-        metrics["test"] = evaluate(model, callback.interruptible(batches))
+        metrics["test"] = evaluate(model, interruptible(batches))
     batches = getattr(data, data.judged).dataset(folder.config.batch_size)
-    folder.write_logits(_logits(model, callback.interruptible(batches)))
-    result: dict[str, Any] = {
-        "steps": callback.step,
-        "best_step": callback.best_step,
-        "metrics": metrics,
-        "parameters": {
-            "dense": model.count_dense_params(),
-            "embedding": model.count_embedding_params(),
-        },
-    }
+    folder.write_logits(_logits(model, interruptible(batches)))
     folder.write_text("table.md", _table(metrics))
     folder.write_json("result.json", result)
     shutil.rmtree(folder.checkpoints.folder, ignore_errors=True)
@@ -290,7 +353,7 @@ def _report(folder: RunFolder, model: keras.Model, data: Data, callback: RunCall
     return RunResult(folder.path, **result)
 
 
-def _logits(model: keras.Model, batches: Any) -> np.ndarray:
+def _logits(model: Any, batches: Any) -> np.ndarray:
     rows = [
         np.asarray(model.predict_on_batch({k: v.numpy() for k, v in batch[0].items()}))
         for batch in batches

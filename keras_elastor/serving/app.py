@@ -9,8 +9,9 @@ from typing import Any
 
 from keras_elastor.serving.bodies import JSON, answer_body
 from keras_elastor.serving.page import PAGE
+from keras_elastor.serving.request_error import RequestError
 from keras_elastor.serving.request_metrics import RequestMetrics
-from keras_elastor.serving.served_model import RequestError, ServedModel
+from keras_elastor.serving.served_model import ServedModel
 from keras_elastor.utils.optional import import_optional
 
 _logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ class App:
 
     Args:
         model: That is asked.
-        max_bytes: Of the body of a request.
+        max_bytes: Of the body of a request, and of what an Arrow stream unpacks to.
         timeout: Seconds in which a body must arrive, and in which it must be answered.
         workers: Requests that are computed at a time; others wait.
     """
@@ -106,4 +107,4 @@ class App:
     async def _answer(self, request: Any, body: bytes) -> dict[str, list[float]]:
         kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
         async with self._turns:
-            return await asyncio.to_thread(answer_body, self._model, body, kind)
+            return await asyncio.to_thread(answer_body, self._model, body, kind, self._max_bytes)

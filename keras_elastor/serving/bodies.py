@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from keras_elastor.serving.served_model import RequestError, ServedModel
-from keras_elastor.utils.optional import import_optional
+from keras_elastor.serving.arrow_bodies import read_arrow
+from keras_elastor.serving.request_error import RequestError
+from keras_elastor.serving.served_model import ServedModel
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 
 
-def answer_body(model: ServedModel, body: bytes, content_type: str) -> dict[str, list[float]]:
+def answer_body(
+    model: ServedModel, body: bytes, content_type: str, max_bytes: int
+) -> dict[str, list[float]]:
     """Predictions by label for the body of a request.
 
     Args:
         model: That is asked.
         body: JSON with "rows", "columns", or "user" and "candidates"; or an Arrow stream.
         content_type: Its type.
+        max_bytes: The most bytes of an Arrow stream, unpacked.
 
     Raises:
         RequestError: If the body is wrong.
     """
     if content_type == ARROW:
-        return model.predict_columns(_read_arrow(body))
+        names = [entry.name for entry in model.artefact.inputs]
+        return model.predict_columns(read_arrow(body, names, model.max_rows, max_bytes))
     if content_type != JSON:
         raise RequestError(415, f"Expected content of type {JSON} or {ARROW}")
     asked = read_json(body)
@@ -74,18 +79,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
-
-
-def _read_arrow(body: bytes) -> dict[str, list[Any]]:
-    pa = import_optional("pyarrow", extra="data")
-    ipc = import_optional("pyarrow.ipc", extra="data")
-    try:
-        with ipc.open_stream(body) as reader:
-            table = reader.read_all()
-        table.validate(full=True)
-        names = table.column_names
-        if len(set(names)) < len(names):
-            raise ValueError("a column occurs twice")
-        return {name: table[name].to_pylist() for name in names}
-    except (pa.ArrowException, ValueError, OSError, OverflowError, MemoryError) as error:
-        raise RequestError(400, f"Not a readable Arrow stream: {_first_line(error)}") from error

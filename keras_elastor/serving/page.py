@@ -9,10 +9,12 @@ PAGE = """<!DOCTYPE html>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
 label { display: grid; grid-template-columns: 14rem 1fr; gap: 1rem; margin: .4rem 0; }
-input { font: inherit; padding: .2rem .4rem; }
+input { font: inherit; padding: .2rem .4rem; min-width: 0; }
+span { overflow-wrap: anywhere; }
 output { display: block; margin: 1rem 0; font-weight: 600; white-space: pre-line; }
 small { color: #666; }
 button { font: inherit; padding: .3rem 1rem; }
+@media (max-width: 34rem) { label { grid-template-columns: 1fr; gap: 0; } }
 </style>
 </head>
 <body>
@@ -43,14 +45,18 @@ form.addEventListener("submit", async event => {
   for (const field of form.querySelectorAll("input")) {
     row[field.name] = field.value === "" ? null : field.value;
   }
-  const response = await fetch("predict", {
-    method: "POST",
-    headers: {"content-type": "application/json"},
-    body: JSON.stringify({rows: [row]}),
-  });
-  const found = await response.json();
-  answer.textContent = found.error ?? Object.entries(found.predictions)
-    .map(([label, values]) => label + ": " + values[0].toFixed(6)).join("\\n");
+  try {
+    const response = await fetch("predict", {
+      method: "POST",
+      headers: {"content-type": "application/json"},
+      body: JSON.stringify({rows: [row]}),
+    });
+    const found = await response.json();
+    answer.textContent = found.error ?? Object.entries(found.predictions)
+      .map(([label, values]) => label + ": " + values[0].toFixed(6)).join("\\n");
+  } catch {
+    answer.textContent = "The server does not answer.";
+  }
 });
 </script>
 </body>

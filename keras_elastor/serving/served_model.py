@@ -13,27 +13,9 @@ from keras_elastor.export.artefact import Artefact
 from keras_elastor.export.feeds import RowError, make_feeds
 from keras_elastor.export.onnx_model import open_session
 from keras_elastor.export.raw_inputs import RawInput
+from keras_elastor.serving.request_error import RequestError
 
 Columns = Mapping[str, Sequence[Any]]
-
-
-class RequestError(ValueError):
-    """What was asked is wrong.
-
-    Args:
-        status: HTTP's number of what is wrong.
-        message: What is wrong, and what to do.
-        row: Number of the row, from 0.
-        column: Name of the column.
-    """
-
-    def __init__(
-        self, status: int, message: str, row: int | None = None, column: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.row = row
-        self.column = column
 
 
 class ServedModel:
@@ -62,7 +44,7 @@ class ServedModel:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ValueError(f"{folder}: not a readable model ({reason})") from error
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self._inputs = {entry.name: entry for entry in self.artefact.inputs}
         self._outputs = [output.tensor for output in self.artefact.outputs]
 
@@ -118,7 +100,9 @@ class ServedModel:
         once = {name: entry for name, entry in self._inputs.items() if name in user}
         each = {name: entry for name, entry in self._inputs.items() if name not in user}
         feeds = self._feeds(once, {name: [user[name]] for name in once})
-        feeds = {name: np.repeat(array, len(candidates), axis=0) for name, array in feeds.items()}
+        for entry in once.values():
+            if not entry.of_user:
+                feeds[entry.tensor] = np.repeat(feeds[entry.tensor], len(candidates), axis=0)
         feeds.update(make_feeds_of_rows(each, candidates))
         return self._answer(feeds, len(candidates))
 
@@ -131,8 +115,8 @@ class ServedModel:
                 raise RequestError(422, f"Row {row}: expected an object", row=row)
 
     def _require_number(self, rows: int) -> None:
-        if not 1 <= rows <= self._max_rows:
-            raise RequestError(422, f"Expected 1 to {self._max_rows} rows. Received: {rows}")
+        if not 1 <= rows <= self.max_rows:
+            raise RequestError(422, f"Expected 1 to {self.max_rows} rows. Received: {rows}")
 
     def _require_columns(self, names: Any) -> None:
         missing = [name for name in self._inputs if name not in names]

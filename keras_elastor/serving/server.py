@@ -44,7 +44,7 @@ def serve(
     uvicorn = import_optional("uvicorn", extra="serve")
     import_optional("starlette", extra="serve")
     model = ServedModel(Path(folder), max_rows, threads)
-    with contextlib.closing(_listen(host, port)) as listening:
+    with contextlib.closing(listen(host, port)) as listening:
         app = App(model, max_bytes, timeout, workers=os.cpu_count() or 1).application()
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(timeout) + 1
@@ -58,11 +58,16 @@ def serve(
             server.run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on a port of this machine, whose connections send at once.
+
+    Raises:
+        ValueError: If there is no such port, or it is taken.
+    """
     if not 0 <= port < 1 << 16:
         raise ValueError(f"Expected a port from 0 to 65535. Received: {port}")
     try:
-        return socket.create_server(
+        listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
         )
     except OSError as error:
@@ -70,3 +75,7 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on port {port} of {host}: {error.strerror or error}. Choose another by "
             "--port or --host"
         ) from error
+    # asyncio does so only for sockets that were made with the number of TCP. Without it, the body
+    # of an answer waits until the client has acknowledged the header: 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras_elastor.tuning.counting import count, count_flops
 from keras_elastor.tuning.default_spaces import default_space, scaled_arguments
+from keras_elastor.tuning.equal_budget import equal_searches
 from keras_elastor.tuning.execution import Execution
+from keras_elastor.tuning.grids import grid_points
+from keras_elastor.tuning.power_law import fit_power_law
 from keras_elastor.tuning.result import SearchResult, Trial
 from keras_elastor.tuning.runner import PlannedTrial, plan, search
 from keras_elastor.tuning.search import Search
@@ -23,6 +26,9 @@ __all__ = [
     "count",
     "count_flops",
     "default_space",
+    "equal_searches",
+    "fit_power_law",
+    "grid_points",
     "plan",
     "scaled_arguments",
     "search",

@@ -18,6 +18,7 @@ from keras_elastor.training.evaluation_callback import monitored_value
 from keras_elastor.tuning.execution import Execution
 from keras_elastor.tuning.space import encode
 from keras_elastor.tuning.trial import trial_config
+from keras_elastor.utils.files import write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +127,22 @@ class SearchResult:
         """The config of the best trial, for `ke.runs.run` or `keras-elastor train --config`."""
         best = self.best(max_dense)
         return None if best is None else trial_config(self.run, best.values)
+
+    def write(self, max_dense: Sequence[int] = ()) -> None:
+        """Write the tables and the configs of the best into the folder.
+
+        Args:
+            max_dense: Numbers of dense parameters for which the best trial is written, too.
+        """
+        if self.trials:
+            write_text(self.folder / "executions.jsonl", self.jsonl())
+            write_text(self.folder / "table.csv", self.csv())
+            write_text(self.folder / "table.md", self.markdown())
+        for budget in (None, *max_dense):
+            config = self.best_config(budget)
+            if config is not None:
+                name = "best.json" if budget is None else f"best_{budget}.json"
+                write_text(self.folder / name, json.dumps(config.to_dict(), indent=2) + "\n")
 
     def cells(self) -> list[dict[str, str]]:
         """The table: column and content of each trial."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +22,8 @@ from keras_elastor.tuning.search import Proposals, Search
 from keras_elastor.tuning.shared_rows import is_shareable, open_rows, write_rows
 from keras_elastor.tuning.space import describe
 from keras_elastor.tuning.trial import trial_config
-from keras_elastor.tuning.workers import Workers
-from keras_elastor.utils.files import locked, write_text
+from keras_elastor.tuning.workers import ThisProcess, Workers
+from keras_elastor.utils.files import locked
 
 _POLL_SECONDS = 0.2
 # So many failures and no success: the fault is not that of a single trial.
@@ -243,15 +242,7 @@ class _State:
         result = SearchResult(
             path, self.search.run, self.trials(), self.is_finished, self.search.with_test
         )
-        if result.trials:
-            write_text(path / "executions.jsonl", result.jsonl())
-            write_text(path / "table.csv", result.csv())
-            write_text(path / "table.md", result.markdown())
-        for budget in (None, *self.max_dense):
-            config = result.best_config(budget)
-            if config is not None:
-                name = "best.json" if budget is None else f"best_{budget}.json"
-                write_text(path / name, json.dumps(config.to_dict(), indent=2) + "\n")
+        result.write(self.max_dense)
         if self.is_finished:
             _delete_rows(path / "rows")
         return result
@@ -270,7 +261,7 @@ def _work(state: _State, interrupts: Interrupts, watch: Watcher | None) -> None:
     """Let workers do all jobs that are left."""
     search = state.search
     latest = None if search.minutes is None else time.monotonic() + 60 * search.minutes
-    workers = Workers(search.workers, search.devices)
+    workers = Workers(search.workers, search.devices) if search.workers else ThisProcess()
     with _killing(workers):
         while True:
             is_over = latest is not None and time.monotonic() > latest
@@ -292,7 +283,8 @@ def _work(state: _State, interrupts: Interrupts, watch: Watcher | None) -> None:
             if not workers.running:
                 _show(state, workers, watch)
                 return
-            time.sleep(_POLL_SECONDS)
+            if search.workers:
+                time.sleep(_POLL_SECONDS)
             executions = workers.collect()
             for execution in executions:
                 _note(state, execution)
@@ -320,13 +312,13 @@ def _note(state: _State, execution: Execution) -> None:
         )
 
 
-def _show(state: _State, workers: Workers, watch: Watcher | None) -> None:
+def _show(state: _State, workers: Workers | ThisProcess, watch: Watcher | None) -> None:
     if watch is not None:
         watch(state.trials(), workers.running, state.expected)
 
 
 @contextlib.contextmanager
-def _killing(workers: Workers) -> Iterator[None]:
+def _killing(workers: Workers | ThisProcess) -> Iterator[None]:
     """Leave no worker behind."""
     try:
         yield

@@ -46,7 +46,8 @@ class Search:
         trials: Number of trials, at most. Default: 20.
         seeds: Every trial is executed with each of these; its score is the mean. Default: (0,).
         seed: Of the proposals. Default: 0.
-        workers: Processes at once. Default: 1.
+        workers: Processes at once. Default: 1. With 0 all is done in this process, for executions
+            that take less than the start of a process does.
         devices: For each worker a value of CUDA_VISIBLE_DEVICES. Default: none.
         minutes: The search stops after so long, and the same call goes on. Default: None.
         with_test: Whether trials are measured on the test rows, too. These never choose. Default:
@@ -94,7 +95,8 @@ class Search:
             )
         for name, is_right, expected in (
             ("trials", self.trials >= 1, "at least 1"),
-            ("workers", self.workers >= 1, "at least 1"),
+            ("workers", self.workers >= 0, "at least 0"),
+            ("devices", self.workers > 0 or not self.devices, "none without workers"),
             ("minutes", self.minutes is None or self.minutes > 0, "None or above 0"),
             ("seeds", 0 < len(self.seeds) == len(set(self.seeds)), "seeds that differ"),
             ("points", self.points is None or len(self.points) > 0, "None or at least one"),
@@ -127,7 +129,7 @@ class Search:
         }
         if self.method == "bayesian":
             # A proposal sees what has ended `workers` trials before.
-            values["workers"] = self.workers
+            values["workers"] = max(1, self.workers)
         plain: dict[str, Any] = json.loads(json.dumps(values))
         return plain
 
@@ -211,7 +213,7 @@ class Proposals:
             values = random_values(self._space, self._search.seed, self.trials)
         else:
             # What is seen follows from the number alone, however long each trial takes.
-            seen = range(number - self._search.workers + 1)
+            seen = range(number - max(1, self._search.workers) + 1)
             if not all(trial in scores for trial in seen):
                 return False
             known = [

@@ -13,8 +13,9 @@ from typing import Any
 
 import keras
 
+from keras_elastor.runs.errors import RunInterruptedError
 from keras_elastor.tuning.execution import Execution, Job
-from keras_elastor.tuning.worker import INTERRUPTED
+from keras_elastor.tuning.worker import INTERRUPTED, main
 
 _GRACE_SECONDS = 120.0
 
@@ -105,6 +106,52 @@ class Workers:
             if each.process.stdin is not None:
                 each.process.stdin.close()
         self._running.clear()
+
+
+class ThisProcess:
+    """Does the jobs in this process, one after the other; used as `Workers`.
+
+    For executions that take less than the start of a process does. Memory that a framework keeps
+    stays, and a crash ends the search, which then goes on when it is called again.
+    """
+
+    def __init__(self) -> None:
+        self._done: list[Job] = []
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another job can be started."""
+        return not self._done
+
+    @property
+    def running(self) -> list[Job]:
+        """The job whose outcome nobody has collected."""
+        return self._done
+
+    def start(self, job: Job, order: Mapping[str, Any]) -> None:
+        """Do a job.
+
+        Raises:
+            RunInterruptedError: If somebody wants to stop; the run has a checkpoint.
+        """
+        job.write(order)
+        if main(str(job.folder)) == INTERRUPTED:
+            raise RunInterruptedError("Stopped. The same call continues")
+        keras.utils.clear_session()
+        self._done.append(job)
+
+    def collect(self) -> list[Execution]:
+        """What became of the job."""
+        found = [outcome for job in self._done if (outcome := job.outcome) is not None]
+        self._done.clear()
+        return found
+
+    def stop(self) -> list[Execution]:
+        """Nothing runs beside this."""
+        return self.collect()
+
+    def kill(self) -> None:
+        """Nothing runs beside this."""
 
 
 def _describe(code: int) -> str:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import keras_elastor_command
-from keras_elastor.export.verification import Verification
+from keras_elastor.export.verification import Reduction, Verification
 from tests.export.recipes import small_predictor
 from tests.serving.artefacts import weighted_artefact
 
@@ -35,7 +35,8 @@ def test_export_says_what_was_compared(saved, tmp_path, capsys, monkeypatch):
 
     asked = []
 
-    def export(predictor, output, format, rows):
+    def export(predictor, output, format, rows, quantize, embeddings, sample, user):
+        assert (quantize, embeddings, sample, user) == (None, "float32", None, [])
         asked.append((predictor.labels, output, format, rows))
         return Verification(rows, 0, 2.5e-7, 1e-5, {}, {}, {})
 
@@ -45,6 +46,31 @@ def test_export_says_what_was_compared(saved, tmp_path, capsys, monkeypatch):
     assert asked == [(("click",), str(target), "saved_model", 7)]
     assert capsys.readouterr().out == (
         f"7 raw rows compared: answers differ by at most 2.5e-07\nEverything is in {target}\n"
+    )
+
+
+def test_export_says_what_fewer_bits_change(saved, tmp_path, capsys, monkeypatch):
+    from keras_elastor import cli
+
+    asked = {}
+
+    def export(predictor, output, **options):
+        asked.update(options)
+        reduced = Reduction("int8", "float16", 3e-3, {"click": 0.75}, {"click": 0.7475})
+        return Verification(5, 0, 2.5e-7, 1e-5, {}, {}, {}, reduced)
+
+    monkeypatch.setattr(cli, "export_predictor", export)
+    (tmp_path / "rows.csv").write_text("user,item,price,history,click\nann,x,1.5,x^y,1\n")
+    arguments = ["--quantize", "int8", "--embeddings", "float16", "--user", "user", "history"]
+    arguments += ["--sample", tmp_path / "rows.csv", "--output", tmp_path / "model"]
+    assert command("export", saved, *arguments) == 0
+    assert asked["sample"].rows() == [("ann", "x", 1.5, "x^y", 1)]
+    assert (asked["quantize"], asked["embeddings"]) == ("int8", "float16")
+    assert asked["user"] == ["user", "history"]
+    assert capsys.readouterr().out == (
+        "5 raw rows compared: answers differ by at most 2.5e-07\n"
+        "With fewer bits they differ by at most 0.003\n"
+        f"AUC of click: 0.747500 (-0.002500)\nEverything is in {tmp_path / 'model'}\n"
     )
 
 

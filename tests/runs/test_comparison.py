@@ -1,7 +1,9 @@
 import csv
 import dataclasses
 import io
+import itertools
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import keras_elastor as ke
 from keras_elastor.datasets.rows import Data
 from keras_elastor.metrics import exact_auc, log_loss_from_logits
-from keras_elastor.runs import comparison
+from keras_elastor.runs import comparison, interrupts, runner
 from tests.assertions import raises_value_error
 from tests.runs.runs import make_config
 
@@ -24,7 +26,7 @@ def make_configs(folder, **changes):
     return [make_config(folder, name=name, model=m, **changes) for name, m in models.items()]
 
 
-def run_without_training(config, data, verbose=False):
+def run_without_training(config, data, verbose=False, deadline=math.inf):
     """In place of `run`: the better the wider model, with noise that follows from the seed."""
     folder = pathlib.Path(config.folder) / config.run_id
     if not (folder / "result.json").exists():
@@ -64,7 +66,7 @@ def compared(tmp_path_factory):
         result = ke.runs.compare(configs, seeds=[0, 1], num_resamples=50)
     # The three finished runs were not trained again.
     assert times.items() <= finishing_times(configs[0].folder).items()
-    assert calls[4:] == [("narrow", 0), ("narrow", 1), ("wide", 0), ("wide", 1)]
+    assert calls[4:] == [("narrow", 0), ("wide", 0), ("narrow", 1), ("wide", 1)]
     return configs, result
 
 
@@ -110,7 +112,73 @@ def test_a_second_call_gives_the_same(compared):
     assert ke.runs.compare(configs, [0, 1], num_resamples=50).models == expected.models
 
 
+class TestTimeBudget:
+    """A clock that each run moves on by a minute; a run that would end too late is stopped."""
+
+    @pytest.fixture
+    def minutes(self, monkeypatch):
+        passed = [0.0]
+
+        def run(config, data, verbose=False, deadline=math.inf):
+            done = (pathlib.Path(config.folder) / config.run_id / "result.json").exists()
+            if not done:
+                passed[0] = min(passed[0] + 60.0, max(deadline, passed[0]))
+                if passed[0] >= deadline:
+                    raise ke.runs.OutOfTimeError("Stopped after step 7")
+            return run_without_training(config, data)
+
+        monkeypatch.setattr(comparison, "run", run)
+        monkeypatch.setattr(comparison.time, "monotonic", lambda: passed[0])
+        return passed
+
+    def test_what_is_not_finished_is_left_out_and_goes_on(self, minutes, tmp_path, caplog):
+        configs = make_configs(tmp_path)
+        arguments = {"seeds": [4, 0, 2], "num_resamples": 2}
+        with pytest.raises(ke.runs.OutOfTimeError, match="No run was finished"):
+            ke.runs.compare(configs, **arguments, time_budget=30)
+        first = ke.runs.compare(configs, **arguments, time_budget="1m30s")
+        assert [model.name for model in first.models] == ["narrow"]
+        assert first.left_out == ("wide", "seed 0", "seed 2")
+        assert "wide, seed 4: Stopped after step 7" in caplog.text
+        text = (first.folder / "table.md").read_text()
+        assert text.endswith("Left out, as the time was over: wide, seed 0, seed 2.\n")
+        second = ke.runs.compare(configs, **arguments, time_budget="2.5m")
+        assert [len(model.values["auc"]) for model in second.models] == [1, 1]
+        assert second.left_out == ("seed 0", "seed 2")
+        whole = ke.runs.compare(configs, **arguments, time_budget="1h")
+        assert whole.left_out == ()
+        assert whole.folder == first.folder
+        assert [len(model.values["auc"]) for model in whole.models] == [3, 3]
+        assert whole.models[0].values["auc"][0] == first.models[0].values["auc"][0]
+        assert "Left out" not in (whole.folder / "table.md").read_text()
+
+    @pytest.mark.parametrize("wrong", ["soon", "10 x", -1, 0, "5m3"])
+    def test_wrong_budgets(self, wrong, tmp_path):
+        with raises_value_error("10m", repr(wrong)):
+            ke.runs.compare(make_configs(tmp_path), [0], time_budget=wrong)
+
+    def test_a_run_stops_and_goes_on(self, tmp_path, monkeypatch):
+        config = make_config(tmp_path, epochs=1)
+        expected = ke.runs.run(dataclasses.replace(config, folder=str(tmp_path / "whole")))
+        ticks = itertools.count()
+        # Whatever looks at the clock moves it on: the deadline falls into the training.
+        with monkeypatch.context() as patch:
+            patch.setattr(interrupts.time, "monotonic", lambda: float(next(ticks)))
+            with pytest.raises(ke.runs.OutOfTimeError, match="the same call continues"):
+                ke.runs.run(config, deadline=15.0)
+        monkeypatch.setattr(runner, "load_data", None)
+        with pytest.raises(ke.runs.OutOfTimeError, match="before this run was"):
+            ke.runs.run(config, deadline=0.0)
+        monkeypatch.undo()
+        found = ke.runs.run(config)
+        assert found.metrics == expected.metrics
+
+
 class TestWrong:
+    def test_arguments_of_own_rows(self, tmp_path):
+        with raises_value_error("`epochs`", "beside configs"):
+            ke.runs.compare(make_configs(tmp_path), [0], epochs=3)
+
     @pytest.mark.parametrize(
         ("changes", "words"),
         [

@@ -68,11 +68,11 @@ def test_a_result_is_kept_and_asked_raw_rows(tmp_path):
 def test_training_rows_with_others_beside_them(tmp_path):
     train, valid = ke.data.train_test_split(table(), 0.3)
     encoded = ke.data.from_dataframe(train, **ARGUMENTS)
-    found = ke.runs.compare_models(
+    found = ke.runs.compare(
         encoded,
-        ["logistic_regression", "fm"],
         [0],
-        valid,
+        ["logistic_regression", "fm"],
+        valid=valid,
         epochs=1,
         folder=tmp_path,
         num_resamples=20,

@@ -81,12 +81,24 @@ def test_another_process_and_backend_read_the_folder(predictor, tmp_path):
     predictor.save(tmp_path / "kept")
     backend = next_backend()
     ROWS.drop("click", "like").write_parquet(tmp_path / "rows.parquet")
-    code = """
+    # Nothing but the backend: where that is not TensorFlow, there is none.
+    hidden = {"torch": ["jax", "tensorflow"], "jax": ["tensorflow", "torch"]}.get(
+        backend, ["torch"]
+    )
+    code = f"""
 import json, sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden}:
+            raise ModuleNotFoundError(f"No module named {{name}}", name=name)
+
+sys.meta_path.insert(0, Hidden())
 import polars as pl
 import keras_elastor as ke
+assert not set({hidden}) & set(sys.modules)
 found = ke.Predictor.load(sys.argv[1]).predict(pl.read_parquet(sys.argv[2]))
-print(json.dumps({name: values.tolist() for name, values in found.items()}))
+print(json.dumps({{name: values.tolist() for name, values in found.items()}}))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "kept", tmp_path / "rows.parquet"],

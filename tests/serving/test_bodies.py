@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_elastor.serving.bodies import ARROW, JSON, answer_body
-from keras_elastor.serving.served_model import RequestError, ServedModel
+from keras_elastor.serving.request_error import RequestError
+from keras_elastor.serving.served_model import ServedModel
 from tests.serving.artefacts import weighted_artefact
 
 pytestmark = pytest.mark.backend_free
@@ -26,7 +27,7 @@ def model():
 
 def ask(body, kind=JSON):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return answer_body(model(), body, kind)
+    return answer_body(model(), body, kind, max_bytes=1 << 20)
 
 
 def expected(rows):

@@ -5,61 +5,28 @@ import http.client
 import json
 import os
 import random
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
 
+import pyarrow as pa
 import pytest
-import uvicorn
 
 from keras_elastor.serving import serve
-from keras_elastor.serving.app import App
+from keras_elastor.serving.bodies import ARROW
 from keras_elastor.serving.served_model import ServedModel
+from keras_elastor.serving.server import listen
 from tests.serving.artefacts import weighted_artefact
+from tests.serving.servers import LIMIT, ask, predict, running
 from tests.serving.test_bodies import ROWS, expected
 
 pytestmark = pytest.mark.backend_free
-LIMIT = 1 << 16
-
-
-@contextlib.contextmanager
-def running(timeout=5.0, model=None):
-    model = model or ServedModel(weighted_artefact()[1], max_rows=100)
-    app = App(model, LIMIT, timeout, workers=2).application()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")
 def port():
     with running() as port:
         yield port
-
-
-def ask(port, body, method="POST", path="/predict", kind="application/json"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request(method, path, body, {"content-type": kind})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def predict(port, rows):
-    status, body = ask(port, json.dumps({"rows": rows}))
-    assert status == 200, body
-    return json.loads(body)["predictions"]["click"]
 
 
 def test_predictions_health_schema_and_page(port):
@@ -75,6 +42,14 @@ def test_predictions_health_schema_and_page(port):
     assert b"<form>" in body
     assert ask(port, None, "GET", "/predict")[0] == 405
     assert ask(port, None, "GET", "/nothing")[0] == 404
+
+
+def test_answers_do_not_wait_for_acknowledgements():
+    """Nagle's algorithm would hold the body back until the client acknowledges the header."""
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_wrong_value_is_named(port):
@@ -182,16 +157,44 @@ def malformed(random):
     return body
 
 
+def malformed_stream(random):
+    """An Arrow stream that is wrong in one of many ways, or is right by chance."""
+    columns = {"user": ["ann"], "item": [1], "price": [0.5], "history": [[1, 2]]}
+    name = random.choice([*columns])
+    wrong = random.choice(
+        [
+            pa.array(["x" * 3000] * 90).dictionary_encode(),
+            pa.array(["x" * 3000] * 90, pa.string_view()),
+            pa.nulls(10**9),
+            pa.array([[0.0] * 500_000]),
+            pa.array([[1] * 20_000] * 90),
+            pa.array([b"x", None]),
+            pa.array([random.choice([-(2**63), 0, 2**62])]),
+            pa.array([10**15], pa.timestamp("ns", "Nowhere/Atlantis")),
+            pa.array([random.choice(["", "1", "\uff11", "x" * 5000])]),
+        ]
+    )
+    table = pa.table({**columns, name: wrong} if len(wrong) == 1 else {name: wrong})
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=random.choice([None, "lz4", "zstd"]))
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        for _ in range(random.choice([1, 1, 3])):
+            writer.write_table(table)
+    body = bytearray(sink.getvalue())
+    for _ in range(random.choice([0, 0, 1, 3])):
+        body[random.randrange(len(body))] = random.randrange(256)
+    return bytes(body[: random.choice([None, None, random.randrange(len(body))])])
+
+
 def abuse(port, bodies, seed):
     """Statuses of malformed bodies, among which right ones are answered rightly."""
     draws = random.Random(seed)
     right = expected(ROWS[:1])[0]
     statuses = {}
     for number in range(bodies):
-        kind = draws.choice(
-            ["application/json"] * 8 + ["application/vnd.apache.arrow.stream", "", "x/y"]
-        )
-        body = malformed(draws)
+        kind = draws.choice(["application/json"] * 7 + [ARROW] * 3 + ["", "x/y"])
+        is_stream = kind == ARROW and draws.random() < 0.8
+        body = malformed_stream(draws) if is_stream else malformed(draws)
         status, answer = ask(port, body, kind=kind)
         assert status in (200, 400, 413, 415, 422), (status, body[:300])
         told = json.loads(answer)
@@ -238,42 +241,3 @@ def test_what_cannot_be_served(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"onnxruntime.*keras-elastor\[serve\]"):
         serve(folder)
-
-
-SLOW_MODEL = """
-import sys, time
-from keras_elastor.serving import served_model
-right = served_model.ServedModel.predict_rows
-def slow(self, rows):
-    time.sleep(1)
-    return right(self, rows)
-served_model.ServedModel.predict_rows = slow
-import keras_elastor_command
-sys.exit(keras_elastor_command.main(["serve", sys.argv[1], "--port", "0"]))
-"""
-
-
-@pytest.mark.slow
-def test_sigterm_answers_what_was_accepted():
-    command = [sys.executable, "-c", SLOW_MODEL, str(weighted_artefact()[1])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            port = int(process.stdout.readline().split()[0].rpartition(":")[2])
-            answers = []
-
-            def one():
-                answers.append(predict(port, ROWS[:1])[0])
-
-            threads = [threading.Thread(target=one) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            time.sleep(0.3)
-            process.send_signal(signal.SIGTERM)
-            for thread in threads:
-                thread.join()
-            assert answers == pytest.approx([expected(ROWS[:1])[0]] * 4, abs=1e-6)
-            assert process.wait(20) == 0
-            with pytest.raises(OSError):  # noqa: PT011 - whichever the system has
-                socket.create_connection(("127.0.0.1", port), timeout=2)
-        finally:
-            process.kill()

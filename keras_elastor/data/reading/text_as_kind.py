@@ -21,6 +21,7 @@ EXPECTED = {
 """What text of each kind should say, for a message."""
 
 _INTEGER = r"^([+-]?)0*(\d+)$"
+_WHOLE_FLOAT = r"^\+?(-?)0*(\d+)\.0*$"
 _INSTANT = (
     r"^(?<date>\d{4}-\d{2}-\d{2})"
     r"(?:[T ](?<time>\d{2}:\d{2})(?::(?<second>\d{2})(?:[.,](?<digits>\d{1,9}))?)?)?"
@@ -75,6 +76,37 @@ def text_as_kind(texts: Series, kind: str) -> tuple[Series, Series]:
         bad=pl.col("text").is_not_null() & ~right.fill_null(False),
     )
     return columns["told"], columns["bad"]
+
+
+def plain_spelling(texts: Series) -> Series:
+    """The canonical text where a text spells a value otherwise, whatever else the column holds.
+
+    This is for values that are hashed: nothing tells later how the training rows spelled them, so
+    that 101.0, TRUE and 2026-01-31T12:00 are hashed as 101, True and 2026-01-31 12:00:00 at once.
+    Whole numbers with zeros before them, as of "007", and fractions, as of a version "1.10", may be
+    codes; they stay.
+
+    Args:
+        texts: A polars column of String.
+
+    Example:
+
+    >>> import polars as pl
+    >>> from keras_elastor.data.reading.text_as_kind import plain_spelling
+    >>> plain_spelling(pl.Series(["101.0", "true", "007", "1.10"])).to_list()
+    ['101', 'True', '007', '1.10']
+    """
+    pl = import_optional("polars", extra="data")
+    spelled = texts.str.strip_chars()
+    digits = spelled.str.extract(_WHOLE_FLOAT, 1) + spelled.str.extract(_WHOLE_FLOAT, 2)
+    plain = digits.replace("-0", "0")
+    is_anything = pl.repeat(True, len(texts), eager=True)
+    has_time = spelled.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:").fill_null(False)
+    for kind, may_be in ((BOOLEAN, is_anything), (INSTANT, has_time), (ZONED, has_time)):
+        told, bad = text_as_kind(texts, kind)
+        nothing = pl.repeat(None, len(texts), dtype=pl.String, eager=True)
+        plain = plain.fill_null(told.zip_with(may_be & ~bad, nothing))
+    return plain.fill_null(texts)
 
 
 def _as_numbers(texts: Series) -> tuple[Series, Series]:

@@ -23,7 +23,7 @@ from keras_elastor.data.reading.instants import days_of, parse_instants, part_of
 from keras_elastor.data.reading.parsing import expected_values, is_stored_text, parse_values
 from keras_elastor.data.reading.raw_column import RawColumn
 from keras_elastor.data.reading.stable_hash import stable_hash
-from keras_elastor.data.reading.text_as_kind import EXPECTED, text_as_kind
+from keras_elastor.data.reading.text_as_kind import EXPECTED, plain_spelling, text_as_kind
 from keras_elastor.data.reading.text_rows import BadRow
 from keras_elastor.data.reading.value_kinds import TEXT
 from keras_elastor.data.recipe import Recipe
@@ -199,9 +199,11 @@ class _Checks:
         if isinstance(column, DatePart):
             return raw.dictionary(part_of(self._instants(column, raw), column.part))
         is_plain = (column.dtype, column.expression, column.fill) == ("string", None, None)
+        is_hashed = column.hash_buckets is not None
+        is_plain &= not is_hashed
         if raw.is_text and is_plain and self._kinds.get(raw.name, TEXT) == TEXT:
             return raw.dictionary()
-        values = self._parsed(column, raw, column.dtype)
+        values = self._parsed(column, raw, column.dtype, is_hashed)
         if column.expression is not None:
             values = self._evaluate(column.expression, column, raw, values)
         if values.dtype.is_float():
@@ -228,7 +230,8 @@ class _Checks:
         texts, codes = [], []
         for name, dtype in zip(column.columns, column.dtypes, strict=True):
             raw = self._raw(name, as_codes=True)
-            text = self._values(raw, dtype).cast(pl.String)
+            is_hashed = column.hash_buckets is not None
+            text = self._values(raw, dtype, is_hashed).cast(pl.String)
             texts.append(text if column.fill is None else text.fill_null(column.fill))
             codes.append(raw.rows(np.arange(len(text))))
         joined, places = join_values(texts, codes)
@@ -252,7 +255,8 @@ class _Checks:
         recipe = self._recipe
         elements = RawColumn.of(raw.name, flat, True, recipe.null_values, recipe.trim)
         dtype = "integer" if column.dtype == "float" else column.dtype
-        values, bad = self._parse(raw.name, elements.values, dtype)
+        is_hashed = column.hash_buckets is not None
+        values, bad = self._parse(raw.name, elements.values, dtype, is_hashed)
         bad_rows = np.zeros(len(lists), bool)
         bad_rows[np.repeat(np.arange(len(lists)), lengths)[elements.rows(bad.to_numpy())]] = True
         expected = "text" if column.dtype == "string" else "whole numbers"
@@ -261,26 +265,35 @@ class _Checks:
         return pa.ListArray.from_arrays(np.insert(ends, 0, 0), elements.dictionary(values))
 
     def _parsed(
-        self, column: CategoricalColumn | NumericColumn, raw: RawColumn, dtype: str
+        self,
+        column: CategoricalColumn | NumericColumn,
+        raw: RawColumn,
+        dtype: str,
+        is_hashed: bool = False,
     ) -> Series:
-        values = self._values(raw, dtype)
+        values = self._values(raw, dtype, is_hashed)
         # The median is known when all rows are read.
         return values if column.fill in (None, "median") else values.fill_null(column.fill)
 
-    def _values(self, raw: RawColumn, dtype: str) -> Series:
+    def _values(self, raw: RawColumn, dtype: str, is_hashed: bool = False) -> Series:
         """The values of a column as a dtype of recipes; those that are none are reported."""
-        values, bad = self._parse(raw.name, raw.values, dtype)
+        values, bad = self._parse(raw.name, raw.values, dtype, is_hashed)
         if bad.any():
             wrong = raw.values.filter(bad)
             kind = self._told_kind(raw.name, wrong, dtype)
             self._report(bad, raw, EXPECTED[kind] if kind else expected_values(dtype, wrong))
         return values
 
-    def _parse(self, source: str, values: Series, dtype: str) -> tuple[Series, Series]:
+    def _parse(
+        self, source: str, values: Series, dtype: str, is_hashed: bool = False
+    ) -> tuple[Series, Series]:
         kind = self._told_kind(source, values, dtype)
-        if kind is None:
-            return parse_values(values, dtype)
-        return text_as_kind(canonical_text(values)[0], kind)
+        if kind is not None:
+            return text_as_kind(canonical_text(values)[0], kind)
+        parsed, bad = parse_values(values, dtype)
+        if is_hashed and dtype == "string" and is_stored_text(values):
+            parsed = plain_spelling(parsed)
+        return parsed, bad
 
     def _told_kind(self, source: str, values: Series, dtype: str) -> str | None:
         """What text tells of; None where values are no text, or text that is nothing else."""

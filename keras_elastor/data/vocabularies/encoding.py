@@ -21,7 +21,9 @@ from keras_elastor.data.columns.all_columns import (
 )
 from keras_elastor.data.numbers.number_transform import NumberTransform
 from keras_elastor.data.numbers.row_sample import draw_sample, merge_samples
+from keras_elastor.data.reading.crossed_values import combinations_as_kinds
 from keras_elastor.data.reading.short_text import with_keys, with_text
+from keras_elastor.data.reading.text_as_kind import text_as_kind
 from keras_elastor.data.reading.typed_rows import TypedRows
 from keras_elastor.data.reading.value_kinds import TEXT
 from keras_elastor.data.recipe import Recipe
@@ -145,18 +147,30 @@ class Encoder:
 
         Training files may have written the values otherwise than as their canonical text.
         """
-        if isinstance(column, CrossedColumn) or column.dtype != "string" or column.hash_buckets:
+        if column.hash_buckets is not None:
             return None
-        trained, asked = (of.get(column.source_name, TEXT) for of in (self.kinds, kinds))
-        if trained != TEXT or asked == TEXT:
+        if isinstance(column, CrossedColumn):
+            parts = zip(column.columns, column.dtypes, strict=True)
+            told = tuple(self._new_kind(name, dtype, kinds) for name, dtype in parts)
+        else:
+            told = (self._new_kind(column.source_name, column.dtype, kinds),)
+        if not any(told):
             return None
-        key = column.table_name, asked
+        key = column.table_name, told
         if key not in self._respelled:
-            self._respelled[key] = Respelled(self.vocabularies[column.table_name], asked)
+            tell: Any = functools.partial(text_as_kind, kind=told[0])
+            if isinstance(column, CrossedColumn):
+                tell = functools.partial(combinations_as_kinds, kinds=told, fill=column.fill)
+            self._respelled[key] = Respelled(self.vocabularies[column.table_name], tell)
         return self._respelled[key]
 
+    def _new_kind(self, source: str, dtype: str, kinds: Mapping[str, str]) -> str | None:
+        """The kind of a source that was text in training, and is not now; None for others."""
+        trained, asked = (of.get(source, TEXT) for of in (self.kinds, kinds))
+        return asked if dtype == "string" and trained == TEXT != asked else None
+
     @functools.cached_property
-    def _respelled(self) -> dict[tuple[str, str], Respelled]:
+    def _respelled(self) -> dict[tuple[str, tuple[str | None, ...]], Respelled]:
         return {}
 
 

@@ -26,6 +26,9 @@ class HashBuckets(Vocabulary):
 
     The hash is BLAKE2b of the value's UTF-8 text, 8 bytes long, little-endian (RFC 7693): the same
     on every machine, in every version and on every backend. An integer has the id of its digits.
+    Nothing tells later how the training rows spelled a value. A preprocessor therefore hashes text
+    in its plain spelling: "101.0" as "101", "true" as "True", and "2026-01-31T12:00" as
+    "2026-01-31 12:00:00".
 
     Args:
         buckets: Number of buckets. With as many buckets as values, a value meets another one in its

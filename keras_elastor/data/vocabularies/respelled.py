@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_elastor.data.reading.text_as_kind import text_as_kind
 from keras_elastor.data.vocabularies.vocabulary import Vocabulary
 from keras_elastor.utils.optional import import_optional
 
@@ -19,20 +19,26 @@ class Respelled:
     Args:
         vocabulary: Of a column that was text. Where several of its texts tell of one value, the
             first stands for it.
-        kind: What the texts tell of, as `value_kinds` names it.
+        tell: Gives the canonical texts of what texts tell of, and marks of those that tell of
+            nothing, as `text_as_kind` does.
 
     Example:
 
+    >>> import functools
     >>> import polars as pl
+    >>> from keras_elastor.data.reading.text_as_kind import text_as_kind
     >>> from keras_elastor.data.vocabularies.respelled import Respelled
-    >>> found = Respelled(ke.data.Vocabulary(("101.0", "7")), "numbers")
+    >>> as_numbers = functools.partial(text_as_kind, kind="numbers")
+    >>> found = Respelled(ke.data.Vocabulary(("101.0", "7")), as_numbers)
     >>> found.encode(pl.Series(["7", "101", "8"])).tolist()
     [2, 1, 3]
     """
 
-    def __init__(self, vocabulary: Vocabulary, kind: str) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, tell: Callable[[Series], tuple[Series, Series]]
+    ) -> None:
         pl = import_optional("polars", extra="data")
-        told, bad = text_as_kind(pl.Series(vocabulary.values, dtype=pl.String), kind)
+        told, bad = tell(pl.Series(vocabulary.values, dtype=pl.String))
         kept = ~bad & told.is_not_null() & told.is_first_distinct()
         self._told = Vocabulary(tuple(told.filter(kept).to_list()))
         places = np.flatnonzero(kept.to_numpy()) + 1

@@ -116,6 +116,54 @@ def test_what_was_text_is_found_by_what_it_says(trained):
         assert len(grown) == 2 + (KINDS[trained][0] != KINDS[trained][1])
 
 
+# What may be a code ("01") or, at midnight, a date or an instant, is hashed as it stands.
+AMBIGUOUS = {"+1", "01", "1e0", " 1 ", *SPELLINGS["dates"][1:]}
+HASHED = [
+    (kind, text) for kind, texts in SPELLINGS.items() for text in texts if text not in AMBIGUOUS
+]
+
+
+@pytest.mark.parametrize(("kind", "spelling"), HASHED)
+def test_what_was_hashed_as_text_is_found_by_what_it_says(kind, spelling):
+    columns = [
+        ke.data.CategoricalColumn("user", hash_buckets=10**8),
+        ke.data.CrossedColumn(["user", "place"], hash_buckets=10**8),
+    ]
+    recipe = ke.data.Recipe(columns, label="click")
+    trained = frame([spelling, "other"]).with_columns(place=pl.lit("a"))
+    table = ke.data.from_dataframe(trained, recipe=recipe)
+    asked = table.features(frame(KINDS[kind]).with_columns(place=pl.lit("a")))
+    for name in ("user", "user_x_place"):
+        known = table.train.features[name].tolist()
+        assert asked[name][0] == known[0]
+        assert table.features(trained)[name].tolist() == known
+
+
+def test_lists_that_were_hashed_as_text_are_found_by_what_they_say():
+    recipe = ke.data.Recipe(
+        [ke.data.SequenceColumn("user", 2, separator="|", hash_buckets=10**8)], label="click"
+    )
+    table = ke.data.from_dataframe(frame(["1.0|2", "7|007"]), recipe=recipe)
+    first, second = table.train.features["user"]
+    assert table.features(frame([[1, 2], [7]]))["user"].tolist()[0] == first.tolist()
+    assert second[0] != second[1]
+
+
+@pytest.mark.parametrize("trained", KINDS)
+def test_crossed_text_is_found_by_what_it_says(trained):
+    recipe = ke.data.Recipe([ke.data.CrossedColumn(["user", "place"], fill="no|ne")], label="click")
+    places = pl.Series(["a|b", None])
+    for spelling in SPELLINGS[trained]:
+        rows = frame([spelling, spelling]).with_columns(place=places)
+        table = ke.data.from_dataframe(rows, recipe=recipe)
+        known = table.train.features["user_x_place"].tolist()
+        assert sorted(known) == [1, 2]
+        asked = frame([KINDS[trained][0]] * 2).with_columns(place=places)
+        assert table.features(asked)["user_x_place"].tolist() == known
+        grown = table.preprocessor.extend(asked).vocabularies["user_x_place"]
+        assert grown == table.preprocessor.vocabularies["user_x_place"]
+
+
 def test_text_that_a_vocabulary_holds_goes_before_what_it_says():
     table = ke.data.from_dataframe(frame(["1.0", "1"]), recipe=RECIPE)
     assert table.preprocessor.vocabularies["user"].values == ("1", "1.0")
