@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         ],
     )
     results = {
-        name: ke.evaluate(model, split.dataset(options.batch_size))
+        name: ke.evaluate(model, split)
         for name, split in {"valid": data.valid, "test": data.test}.items()
         if len(split)
     }

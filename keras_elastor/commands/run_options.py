@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import sys
 from typing import Any
 
 from keras_elastor.datasets.rows import Data
@@ -101,7 +102,20 @@ def _parse(text: str) -> Any:
 def show_log(options: argparse.Namespace) -> None:
     """Print what the package logs, unless it should be quiet."""
     if not options.quiet:
-        handler = logging.StreamHandler()
+        handler = LineHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger = logging.getLogger("keras_elastor")
         logger.handlers[:] = [handler]
+
+
+class LineHandler(logging.StreamHandler[Any]):
+    """Log lines on a terminal that a progress bar is being drawn on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; it takes the place of a bar, which is drawn again below it."""
+        line = super().format(record)
+        if self.stream.isatty():
+            # What the bar has printed comes first, then to the start of its line, which is erased.
+            sys.stdout.flush()
+            line = f"\r\x1b[K{line}"
+        return line

@@ -197,7 +197,8 @@ def _row_hashes(features: Mapping[str, np.ndarray]) -> np.ndarray:
     for name in sorted(features):
         values = features[name].reshape(len(mixed), -1)
         for column in values.T:
-            words = np.ascontiguousarray(column).view(np.uint32).astype(np.uint64)
+            # The bits, 32 of a feature and perhaps 64 of a group.
+            words = np.ascontiguousarray(column).view(f"u{column.itemsize}").astype(np.uint64)
             # Multiplication modulo 2^64 by an odd constant (Fibonacci hashing), then a shift.
             mixed = (mixed ^ words) * np.uint64(0x9E3779B97F4A7C15)
             mixed ^= mixed >> np.uint64(29)

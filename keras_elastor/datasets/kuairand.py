@@ -391,4 +391,4 @@ def _encode(rows: DataFrame, preprocessor: Preprocessor) -> Split:
     group = {"user_id_group": rows["user_id_group"].to_numpy()}
     labels = rows.select(preprocessor.schema.labels).to_numpy().astype(np.float32)
     labels = labels[:, 0] if labels.shape[1] == 1 else labels
-    return Split({**preprocessor.features(rows), **group}, labels)
+    return Split(preprocessor.features(rows), labels, group=group)

@@ -13,7 +13,8 @@ from keras import ops
 
 from keras_elastor.label import LabelKind
 from keras_elastor.losses import LabelLoss, TaskLoss
-from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance, TaskMetric
+from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance
+from keras_elastor.metrics.task_metric import per_task
 from keras_elastor.models.entry_points import CheckedModel
 from keras_elastor.models.tasks_by_name import (
     losses_by_name,
@@ -45,6 +46,10 @@ class LogitModel(CheckedModel):
         | "regression" | `mse`, `mae` and `rmse` of Keras |
         | "count" | `ke.metrics.PoissonDeviance` |
 
+        Metrics of `ke.metrics` that measure one task are made one for each label of their kind:
+        `metrics=[ke.metrics.AUC(from_logits=True)]` of the labels click and like reports
+        `auc_click` and `auc_like`.
+
         A loss or metric that expects probabilities is a warning that says what to write.
 
         With several tasks `loss`, `loss_weights`, `metrics` and `weighted_metrics` may be dicts by
@@ -62,8 +67,8 @@ class LogitModel(CheckedModel):
 
         Raises:
             ValueError: If the loss is a cross-entropy and a label is a regression or a count, a
-                dict names what is no label or lacks the loss of one, or an optimizer of tables is
-                given without `ke.optimizers.Split`.
+                dict names what is no label or lacks the loss of one, no label is of the kind that a
+                metric measures, or an optimizer of tables is given without `ke.optimizers.Split`.
         """
         given = dict(inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments)
         del given["self"]
@@ -91,9 +96,11 @@ class LogitModel(CheckedModel):
             warnings.warn(
                 f"{type(self).__name__} '{self.name}' gives logits. {advice}", stacklevel=2
             )
-        for argument in ("metrics", "weighted_metrics"):
-            if isinstance(given.get(argument), Mapping):
-                given[argument] = metrics_by_name(self.schema, given[argument], argument)
+        for name in given.keys() & {"metrics", "weighted_metrics"}:
+            if isinstance(given[name], Mapping):
+                given[name] = metrics_by_name(self.schema, given[name], name)
+            else:
+                given[name] = _per_task(given[name], self.schema)
         super().compile(**{"optimizer": "adam", **given})
         check_optimizer(self.optimizer)
 
@@ -179,14 +186,30 @@ def _loss_of(schema: FeatureSchema) -> keras.losses.Loss:
 
 def _metrics_of(schema: FeatureSchema) -> list[keras.metrics.Metric]:
     """The metrics of each task, by the kind of its label."""
-    if schema.num_tasks == 1 and not schema.optional_labels[0]:
-        return _metrics_of_kind(schema.label_kinds[0])
-    suffixes = [""] if schema.num_tasks == 1 else [f"_{name}" for name in schema.labels]
-    return [
-        TaskMetric(metric, task, metric.name + suffix, optional=schema.optional_labels[task])
-        for task, (suffix, kind) in enumerate(zip(suffixes, schema.label_kinds, strict=True))
-        for metric in _metrics_of_kind(kind)
+    found = [
+        metric
+        for kind in dict.fromkeys(schema.label_kinds)
+        for metric in per_task(_metrics_of_kind(kind), schema, kind)
     ]
+    # In the order of the tasks, whatever their kinds.
+    return sorted(found, key=lambda metric: getattr(metric, "task", 0))
+
+
+def _per_task(metrics: Any, schema: FeatureSchema) -> Any:
+    """What was given to `compile`, with this package's metrics of one task for each label."""
+    if not isinstance(metrics, list | tuple):
+        return _per_task([metrics], schema) if hasattr(metrics, "label_kind") else metrics
+    made: list[Any] = []
+    for metric in metrics:
+        kind = getattr(metric, "label_kind", None)
+        if kind is not None and kind not in schema.label_kinds:
+            kinds = ", ".join(map(repr, schema.label_kinds))
+            raise ValueError(
+                f"Metric '{metric.name}' measures labels of kind '{kind}'. Expected the schema to "
+                f"have one. Received: labels of kind {kinds}"
+            )
+        made += [metric] if kind is None else per_task([metric], schema, kind)
+    return made
 
 
 def _metrics_of_kind(kind: LabelKind) -> list[keras.metrics.Metric]:

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.errors import OutOfTimeError
 from keras_elastor.runs.own_table import encoded_rows, own_configs
+from keras_elastor.runs.pictures import draw
 from keras_elastor.runs.runner import RunResult, run
 from keras_elastor.runs.time_budget import seconds_of
 from keras_elastor.training.protocol import Protocol
@@ -98,6 +100,21 @@ class Comparison:
         if self.left_out:
             lines += ["", f"Left out, as the time was over: {', '.join(self.left_out)}."]
         return "\n".join(lines) + "\n"
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Means and differences with their intervals, as `ke.analysis.plot_comparison`.
+
+        Args:
+            path: Where to write the picture, as `.svg` and `.png`, and its numbers, as `.csv`.
+                Default: None, nowhere.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            ImportError: If matplotlib or pandas is not installed.
+        """
+        return draw("comparison", self, path)
 
     def csv(self) -> str:
         """The table as CSV."""

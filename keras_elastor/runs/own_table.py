@@ -182,6 +182,6 @@ def _digest(rows: Data) -> str:
                 "Expected rows in memory, as ke.datasets.from_table gives them. Received: "
                 f"{type(split).__name__}. Name the dataset in the config of a run instead"
             )
-        for name, values in [*sorted(split.features.items()), ("", split.labels)]:
+        for name, values in [*sorted(split.columns.items()), ("", split.labels)]:
             parts.append(f"{name}\0{hash_bytes(np.ascontiguousarray(values).tobytes())}")
     return hash_text("\n".join(parts))[:16]

@@ -33,7 +33,7 @@ def test_infers_encodes_and_explains(frame):
         label="click",
         group="user",
     )
-    features = {name: values.tolist() for name, values in table.train.features.items()}
+    features = {name: values.tolist() for name, values in table.train.columns.items()}
     assert features == {
         "user": [1, 1, 2, 3],
         "item": [1, 2, 1, 3],
@@ -74,7 +74,7 @@ def test_new_rows_have_the_same_ids():
     assert features["seen"].tolist() == [[2, 3], [0, 0], [4, 0]]
     assert set(features) == set(table.schema.names)
     valid = table.split(POLARS[:2])
-    assert valid.features["user_group"].tolist() == [7, 7]
+    assert valid.group["user_group"].tolist() == [7, 7]
     model = ke.models.DNN(table.schema, embedding_dim=2, hidden_units=(3,))
     assert model.predict(features, verbose=0).shape == (3, 1)
 

@@ -158,7 +158,8 @@ def test_features_are_those_of_the_schema_and_the_group(folder):
     assert data.schema.label == "is_click"
     assert data.schema.group_column == "user_id_group"
     for split in (data.train, data.valid, data.test):
-        assert list(split.features) == [*data.schema.names, "user_id_group"]
+        assert list(split.features) == list(data.schema.names)
+        assert list(split.group) == ["user_id_group"]
         for feature in data.schema.features:
             values = split.features[feature.name]
             assert values.dtype == np.int32
@@ -167,10 +168,10 @@ def test_features_are_those_of_the_schema_and_the_group(folder):
 
 def test_group_is_the_exact_user_in_every_split(folder):
     data = ke.datasets.kuairand_pure(folder)
-    assert data.train.features["user_id_group"].tolist() == [0, 1, 0]
-    assert data.valid.features["user_id_group"].tolist() == [2, 1]
-    assert data.test.features["user_id_group"].tolist() == [1, 0]
-    assert data.train.features["user_id_group"].dtype == np.int32
+    assert data.train.group["user_id_group"].tolist() == [0, 1, 0]
+    assert data.valid.group["user_id_group"].tolist() == [2, 1]
+    assert data.test.group["user_id_group"].tolist() == [1, 0]
+    assert data.train.group["user_id_group"].dtype == np.int32
 
 
 def test_users_and_videos_are_joined_and_constant_columns_left_out(tmp_path):

@@ -58,7 +58,7 @@ def test_rows_come_back_as_a_slow_reading_by_hand_has_them(tmp_path):
     words = [word for history in TRAIN["history"] for word in history.split("^") if word]
     # The history's own words follow those of the item, by their counts in the history.
     known += [word for word in known_by_hand(words, 1) if word not in known]
-    features, labels, weights = read(ke.data.load(tmp_path / "out", "test", 128))
+    features, labels, weights = read(ke.data.load(tmp_path / "out", "test", 128, with_group=True))
     unknown = len(known) + 1
     assert features["item"].tolist() == [
         known.index(item) + 1 if item in known else unknown for item in TEST["item"]
