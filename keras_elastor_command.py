@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
+import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 EXIT_CODES = (
     "exit codes: 0 all went well, 1 a run failed, 2 something given was wrong, 130 stopped by "
@@ -61,7 +64,7 @@ A run that was stopped continues when the same command is given again.""",
   keras-elastor compare --table clicks.csv --label click
   keras-elastor compare --table clicks.csv --label click --time-budget 10m --models deep_fm din
   keras-elastor compare --dataset synthetic --models dnn rank_elastor --seeds 0 1 2
-  keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4
+  keras-elastor compare --configs a.yaml b.yaml --seeds 0 1 2 3 4 --plot comparison.svg
 
 A comparison that was stopped continues when the same command is given again.""",
     "tune": """examples:
@@ -184,6 +187,9 @@ def make_parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--no-floor", action="store_true", help="leave gradient boosting out of the default models"
     )
+    compare.add_argument(
+        "--plot", metavar="FILE", help="picture of the comparison to write: .svg, .png and .csv"
+    )
     _add_run_options(compare)
 
     _add_tune(add("tune", "Search for the best widths, depths and training of models."))
@@ -221,7 +227,7 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("run", help="folder of the run, or one that Predictor.save wrote")
     export.add_argument(
         "--format",
-        choices=["onnx", "saved_model", "torch_export"],
+        choices=["onnx", "saved_model", "torch_export", "litert", "openvino"],
         default="onnx",
         help="of the artefact (default: onnx)",
     )
@@ -249,63 +255,32 @@ def _add_export(export: argparse.ArgumentParser) -> None:
 
 
 def _add_tune(tune: argparse.ArgumentParser) -> None:
+    def add_numbers(name: str, text: str, default: tuple[int, ...] = ()) -> None:
+        tune.add_argument(name, nargs="+", type=int, default=list(default), help=text)
+
+    grids, methods = ["width", "depth", "joint", "criteo", "avazu"], ["random", "grid", "bayesian"]
     tune.add_argument("--config", help="YAML or JSON file of a run; other options override it")
     tune.add_argument("--models", nargs="+", help="models or presets; the first is the baseline")
-    tune.add_argument(
-        "--space", help="YAML or JSON file: what to choose from (default: the model's)"
-    )
-    tune.add_argument(
-        "--method",
-        choices=["random", "grid", "bayesian"],
-        default="random",
-        help="how trials are chosen from the space (default: random)",
-    )
-    tune.add_argument(
-        "--grid",
-        choices=["width", "depth", "joint", "criteo", "avazu"],
-        help="a scaling grid instead of a search; criteo and avazu are the official steps v1 to v7",
-    )
-    tune.add_argument("--widths", nargs="+", type=int, default=[], help="of a grid")
-    tune.add_argument("--depths", nargs="+", type=int, default=[], help="of a grid")
+    tune.add_argument("--space", help="YAML or JSON file: what to choose from (default: built in)")
+    tune.add_argument("--method", choices=methods, default="random", help="(default: random)")
+    tune.add_argument("--grid", choices=grids, help="a scaling grid instead of a search")
+    add_numbers("--widths", "of a grid")
+    add_numbers("--depths", "of a grid")
     tune.add_argument("--trials", type=int, help="of each model, at most (default: 20)")
     tune.add_argument("--seconds", type=float, help="stop after so long (default: never)")
-    tune.add_argument(
-        "--budget",
-        nargs="+",
-        default=[],
-        metavar="KEY=NUMBER",
-        help="trials=20, seconds=600, epochs=3: the same as --trials 20 --seconds 600 --epochs 3",
-    )
-    tune.add_argument(
-        "--seeds", nargs="+", type=int, default=[0], help="of every trial (default: 0)"
-    )
+    text = "trials=20, seconds=600, epochs=3: what --trials and the others say"
+    tune.add_argument("--budget", nargs="+", default=[], metavar="KEY=NUMBER", help=text)
+    add_numbers("--seeds", "of every trial (default: 0)", (0,))
     tune.add_argument("--seed", type=int, help="of the choice of trials (default: 0)")
-    tune.add_argument(
-        "--final-seeds",
-        nargs="+",
-        type=int,
-        default=[1, 2, 3, 4, 5],
-        help="of the comparison of several models (default: 1 2 3 4 5, none that a trial had)",
-    )
-    tune.add_argument("--workers", type=int, default=1, help="processes at once (default: 1)")
-    tune.add_argument(
-        "--devices", nargs="+", default=[], help="CUDA_VISIBLE_DEVICES of each worker"
-    )
-    tune.add_argument(
-        "--max-dense",
-        nargs="+",
-        type=int,
-        default=[],
-        metavar="PARAMETERS",
-        help="write the best trial of at most so many dense parameters, too",
-    )
+    add_numbers("--final-seeds", "of the comparison (default: 1 2 3 4 5)", (1, 2, 3, 4, 5))
+    text = "processes at once; 0 trains in this one (default: 1)"
+    tune.add_argument("--workers", type=int, default=1, help=text)
+    text = "CUDA_VISIBLE_DEVICES of each worker"
+    tune.add_argument("--devices", nargs="+", default=[], help=text)
+    add_numbers("--max-dense", "write the best trial of at most so many dense parameters, too")
     tune.add_argument("--retry-failed", action="store_true", help="try again what has failed")
-    tune.add_argument(
-        "--dry-run", action="store_true", help="print trials and sizes, train nothing"
-    )
-    tune.add_argument(
-        "--name", help="of the folder of the search (default: follows from the search)"
-    )
+    tune.add_argument("--dry-run", action="store_true", help="print trials and sizes alone")
+    tune.add_argument("--name", help="of the folder of the search")
     _add_run_options(tune)
 
 
@@ -406,7 +381,69 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Raise ValueError about options that do not fit together: nobody waits for Keras for that."""
+    if options.command in ("train", "compare", "tune"):
+        _check_run(options)
+    elif options.command == "prepare":
+        if bool(options.dataset) == bool(options.recipe):
+            raise ValueError("Expected either --dataset and --data-dir, or --recipe and --files")
+        splits = [text.partition("=") for text in options.files or ()]
+        for split, equals, _ in splits:
+            if not equals:
+                raise ValueError(
+                    f"--files: expected SPLIT=FILE, such as train=day1.csv. Received: {split!r}"
+                )
+        if options.recipe and "train" not in [split for split, *_ in splits]:
+            raise ValueError("--files: expected a file of the split train, such as train=day1.csv")
+    elif options.command == "infer" and not options.output.endswith((".yaml", ".yml", ".json")):
+        raise ValueError(f"--output: expected a .yaml or .json file. Received: {options.output}")
+
+
+def _check_run(options: argparse.Namespace) -> None:
+    configs = vars(options).get("configs") or vars(options).get("config")
+    models = vars(options).get("models") or vars(options).get("model")
+    if options.command == "compare":
+        if configs and models:
+            raise ValueError("Expected either --configs or --models")
+        if not (configs or models or options.table):
+            raise ValueError(
+                "Expected --models, --configs, or --table, for which there are defaults"
+            )
+    for text in options.set:
+        if "=" not in text:
+            raise ValueError(f"--set: expected KEY=VALUE. Received: {text!r}")
+    if options.table and options.dataset:
+        raise ValueError("Expected either --table or --dataset")
+    if not options.table and (options.label or options.recipe):
+        raise ValueError("Expected --table, the file that --label and --recipe are about")
+    # A config or --set may name what no option does.
+    if options.set or configs:
+        return
+    if not (options.table or options.dataset):
+        raise ValueError(
+            "Expected --dataset or --table (or a --config that names it). See keras-elastor list"
+        )
+    if options.command == "train" and not models:
+        raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
+
+
+def _list_names(kind: str | None) -> None:
+    """Print what can be named in a config, as the package has it written down."""
+    package = importlib.util.find_spec("keras_elastor")
+    if package is None or package.origin is None:
+        raise ImportError("The package keras_elastor is not installed")
+    file = Path(package.origin).with_name("commands") / "names.json"
+    for name, known in json.loads(file.read_text(encoding="utf-8")).items():
+        if kind in (None, name):
+            print("\n  ".join([f"{name}:", *known]))
+
+
 def _run(options: argparse.Namespace) -> int:
+    _check(options)
+    if options.command == "list":
+        _list_names(options.kind)
+        return 0
     if options.backend:
         os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -422,7 +459,7 @@ def _run(options: argparse.Namespace) -> int:
     del keras
     from keras_elastor import cli
 
-    cli.COMMANDS[options.command](options)
+    cli.run_command(options)
     return 0
 
 

@@ -83,11 +83,7 @@ def train(name: str, seed: int, data: Any, epochs: int, redraw: bool) -> dict[st
         "epochs": len(history["loss"]),
         "processor_seconds": round(time.process_time() - start, 1),
         "val_auc": history["val_auc"],
-        **{
-            part: ke.evaluate(model, split.dataset(BATCH_SIZE))
-            for part, split in splits.items()
-            if len(split)
-        },
+        **{part: ke.evaluate(model, split) for part, split in splits.items() if len(split)},
     }
 
 

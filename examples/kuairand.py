@@ -1,7 +1,9 @@
 """Train a ranking model on real impressions: which short videos do users click?
 
 python examples/kuairand.py --data-dir KuaiRand-Pure --model rank_elastor
+python examples/kuairand.py --data-dir KuaiRand-Pure --model mmoe --labels is_click long_view
 
+With several labels the model has a task for each; the first one's AUC decides when to stop.
 The data is KuaiRand-Pure (https://kuairand.com); called with a folder that lacks it, the script
 says where to get it. The backend is that of KERAS_BACKEND, or JAX.
 """
@@ -22,6 +24,7 @@ MODELS = (
     *("logistic_regression", "mask_net", "mmoe", "ple", "rank_elastor", "rank_mixer", "rank_up"),
     *("token_former", "wide_and_deep", "wukong", "xdeepfm"),
 )
+LABELS = ("is_click", "long_view", "is_like")
 EMBEDDING_DIM = 10
 # FuxiCTR's embedding regularizer 1e-5 is (1e-5 / 2) times the sum of squares.
 EMBEDDINGS_L2 = 0.5e-5
@@ -31,6 +34,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", required=True, help="folder of the unpacked KuaiRand-Pure")
     parser.add_argument("--model", default="rank_elastor", choices=MODELS)
+    parser.add_argument("--labels", nargs="+", default=["is_click"], choices=LABELS)
     parser.add_argument("--epochs", type=int, default=20, help="at most; stops early")
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -55,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     import keras_elastor as ke
 
     try:
-        data = ke.datasets.kuairand_pure(options.data_dir)
+        data = ke.datasets.kuairand_pure(options.data_dir, labels=options.labels)
     except ke.datasets.DatasetNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
@@ -68,9 +72,10 @@ def run(options: argparse.Namespace) -> int:
     model = build_model(options.model, data.schema)
     model.compile(
         optimizer=keras.optimizers.Adam(options.learning_rate, epsilon=1e-8, global_clipnorm=10),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=[ke.metrics.AUC(from_logits=True)],
+        loss={label: keras.losses.BinaryCrossentropy(from_logits=True) for label in options.labels},
+        metrics={label: ke.metrics.AUC(from_logits=True) for label in options.labels},
     )
+    monitor = "val_auc" if len(options.labels) == 1 else f"val_auc_{options.labels[0]}"
     epoch_seconds: list[float] = []
     model.fit(
         data.train.dataset(options.batch_size, shuffle=True, seed=options.seed),
@@ -78,13 +83,13 @@ def run(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         callbacks=[
             keras.callbacks.EarlyStopping(
-                monitor="val_auc", mode="max", patience=2, restore_best_weights=True
+                monitor=monitor, mode="max", patience=2, restore_best_weights=True
             ),
             epoch_timer(epoch_seconds),
         ],
     )
     results = {
-        name: ke.evaluate(model, split.dataset(options.batch_size))
+        name: ke.evaluate(model, split)
         for name, split in {"valid": data.valid, "test": data.test}.items()
         if len(split)
     }
@@ -126,7 +131,7 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", name, title="KuaiRand-Pure, is_click")
+    table = Table("", name, title=f"KuaiRand-Pure, {', '.join(model.schema.labels)}")
     table.add_row("backend", keras.backend.backend())
     table.add_row("dense parameters", f"{model.count_dense_params():,}")
     table.add_row("embedding parameters", f"{model.count_embedding_params():,}")

@@ -118,6 +118,6 @@ def run(
         ],
     )
     print(f"{time.perf_counter() - start:.1f} s of training on {keras.backend.backend()}")
-    test = ke.evaluate(model, ke.data.load(prepared, "test", options.batch_size))
+    test = ke.evaluate(model, ke.data.load(prepared, "test", options.batch_size, with_group=True))
     print("test:", ", ".join(f"{metric} {value:.4f}" for metric, value in test.items()))
     return 0

@@ -26,9 +26,9 @@ class Label:
         name: Column name.
         kind: One of the kinds above. Default: "binary".
         weight: What the loss of its task is multiplied by; above 0. Default: 1.
-        optional: Whether a row may have no such label, which is NaN in its batch: the row counts
-            neither in the task's loss nor in its metrics. Tables and files are read with a label
-            in every row only; batches are yours. Default: False.
+        optional: Whether a row may have no such label, an empty field of a file, null or NaN of a
+            table, NaN in a batch: the row counts neither in the task's loss nor in its metrics.
+            Default: False.
 
     Example:
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ import pytest
 import keras_elastor as ke
 import keras_elastor_command
 from keras_elastor import cli
+from keras_elastor.commands.run_options import LineHandler
 from tests.data.raw_files import RECIPE, make_rows, write_csv
 
 pl = pytest.importorskip("polars")
@@ -115,12 +117,14 @@ def test_compare(tmp_path, capsys):
     options = [o for o in options if "hidden_units" not in o]
     options = options[:-1] if options[-1] == "--set" else options
     arguments = ("--models", "logistic_regression", "fm", "--seeds", 0, "--folder", tmp_path)
+    arguments += ("--plot", tmp_path / "picture.svg")
     assert command("compare", *options, *arguments) == 0
     out = capsys.readouterr().out
     (path,) = tmp_path.glob("fm_synthetic-*/result.json")
     auc = json.loads(path.read_text())["metrics"]["test"]["auc"]
     assert re.search(r"^\| logistic_regression \| .*\+0\.00000", out, flags=re.MULTILINE)
     assert re.search(rf"^\| fm \| 0 \| {auc:.5f} \|", out, flags=re.MULTILINE)
+    assert {path.suffix for path in tmp_path.glob("picture.*")} == {".svg", ".png", ".csv"}
 
 
 class TestPrepare:
@@ -183,7 +187,11 @@ class TestPrepare:
         ),
         (["evaluate", "/no/run"], 2, "/no/run"),
         (["analyze", "/no/run", "--out", "a.html"], 2, "/no/run: expected the folder of a run"),
-        (["compare", "--dataset", "synthetic", "--seeds", "0"], 2, "--configs or --models"),
+        (
+            ["compare", "--dataset", "synthetic", "--seeds", "0"],
+            2,
+            "--models, --configs, or --table",
+        ),
         (["train", "--dataset", "criteo_x1", "--model", "dnn"], 2, "keras-elastor prepare"),
         (
             ["train", "--dataset", "prepared", "--data-dir", "/no", "--model", "dnn"],
@@ -309,3 +317,36 @@ def test_ctrl_c_saves_and_says_how_to_continue(tmp_path):
     assert process.returncode == 130, err
     assert re.search(r"Stopped after step \d+. A checkpoint is in .* continues from there", err)
     assert list(tmp_path.glob("*/checkpoints/step_*.npz"))
+
+
+def test_log_lines_take_the_place_of_a_progress_bar():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    written = []
+    for stream in (Terminal(), io.StringIO()):
+        handler = LineHandler(stream)
+        handler.emit(logging.makeLogRecord({"msg": "evaluated"}))
+        written.append(stream.getvalue())
+    assert written == ["\r\x1b[Kevaluated\n", "evaluated\n"]
+
+
+def test_what_needs_no_keras_does_not_import_it():
+    code = "import sys; from keras_elastor_command import main; main(sys.argv[1:])"
+    code += "; print('keras' in sys.modules)"
+    for arguments in (
+        ["train", "--model", "dnn"],
+        ["compare", "--dataset", "synthetic", "--seeds", "0"],
+        ["prepare", "--output", "x"],
+        ["list", "protocols"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        )
+        *listed, keras_is_imported = done.stdout.splitlines()
+        assert keras_is_imported == "False"
+        if arguments[0] == "list":
+            assert listed == ["protocols:", "  fuxictr", "  keras"]
+        else:
+            assert done.stderr.startswith("keras-elastor: Expected")

@@ -191,6 +191,20 @@ def test_data(tmp_path, monkeypatch, capsys):
     assert predictions == "dict_keys(['click', 'stars'])"
 
 
+@pytest.mark.backend_free
+def test_which_model(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "which_model.md").read_text(encoding="utf-8")
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(code, "which_model.md", "exec"), names)
+    shown = capsys.readouterr().out
+    assert re.search(r"\{'auc': 0\.\d+, 'logloss': 0\.\d+\}", shown)
+    found = [model.name for model in names["comparison"].models]
+    assert found == ["gradient_boosting", "deep_fm", "rank_elastor"]
+
+
 def test_presets_page_lists_every_published_preset():
     page = (DOCS / "presets.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", page, flags=re.MULTILINE)

@@ -56,6 +56,12 @@ features = {"item": np.array([1, 2]), "price": np.array([0.5, 1.0])}
 model.fit(features, np.array([0, 1]), verbose=0)
 result = ke.evaluate(model, (features, np.array([0, 1])))
 assert set(result) == {"auc", "logloss"}, result
+
+import json
+from keras_elastor.commands.names import FILE, known_names
+
+advice = "python -m keras_elastor.commands.names writes it anew"
+assert json.loads(FILE.read_text()) == known_names(), advice
 assert not HIDDEN & {name.split(".")[0] for name, module in sys.modules.items() if module}
 print("alone")
 """
@@ -138,6 +144,7 @@ def test_every_public_name_is_documented_with_an_example(package):
     without_example |= {"EncodedTable", "Manifest", "PublicDataset", "load"}
     without_example |= {"Comparison", "ComparedModel", "Data", "EvaluationCallback", "Named"}
     without_example |= {"NonFiniteLossError", "RunError", "RunInterruptedError", "RunResult"}
+    without_example |= {"OutOfTimeError"}
     without_example |= {"load_data", "load_model", "predict_file", "register_protocol"}
     without_example |= {"RunAnalysis", "register_run_analysis", "Report", "report_runs"}
     without_example |= {"Execution", "PlannedTrial", "SearchResult", "Trial", "plan", "search"}

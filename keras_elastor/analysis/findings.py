@@ -106,7 +106,7 @@ def run_findings(
     require_same_data(folder, data)
     model = load_model(folder)
     judged = getattr(data, data.judged)
-    batches = judged.dataset(config.batch_size)
+    batches = judged.dataset(config.batch_size, with_group=True)
     most = len(judged) if max_rows is None else max_rows
     rows = sample_rows(batches, data.schema, len(judged), most, seed=0)
     found = model_findings(model, batches, rows, max_rows, window, verbose)

@@ -19,6 +19,8 @@ _BINS = 15
 # The least rows of a group in each class of sizes.
 _SIZES = (1, 5, 10, 20, 50, 100, 500)
 _BATCH = 4096
+# Of a curve, along each of its axes.
+_POINTS = 200
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,3 +142,34 @@ def auc_by_group_size(predictions: Predictions) -> Any | None:
                 }
             )
     return import_optional("pandas", "analysis").DataFrame(lines)
+
+
+def ranking_curve(predictions: Predictions) -> Any:
+    """What is found among the rows of the highest predictions, for gain and ROC curves.
+
+    Returns:
+        A pandas frame of `label`, `share_of_rows` (whose prediction is at least a threshold),
+        `true_positive_rate` (share of the clicks among them) and `false_positive_rate` (share of
+        the others), from (0, 0, 0) to (1, 1, 1); some hundred thresholds. A rate of none is NaN.
+    """
+    pandas = import_optional("pandas", "analysis")
+    frames = []
+    for index, name in enumerate(predictions.names):
+        labels, logits = predictions.labels[:, index], predictions.logits[:, index]
+        order = np.argsort(-logits, kind="stable")
+        # Rows of one prediction lie on one side of every threshold.
+        last = np.append(np.flatnonzero(np.diff(logits[order])), len(order) - 1)
+        clicks = np.append(0, np.cumsum(labels[order])[last])
+        rows = np.append(0, last + 1)
+        others = rows - clicks
+        kept = np.unique(np.concatenate([_spread(rows), _spread(clicks), _spread(others)]))
+        with np.errstate(invalid="ignore"):
+            shares = [(counts / counts[-1])[kept] for counts in (rows, clicks, others)]
+        columns = ("share_of_rows", "true_positive_rate", "false_positive_rate")
+        frames.append(pandas.DataFrame({"label": name, **dict(zip(columns, shares, strict=True))}))
+    return pandas.concat(frames, ignore_index=True)
+
+
+def _spread(counts: Array) -> Array:
+    """Places of growing counts that are evenly far apart, the first and the last among them."""
+    return np.searchsorted(counts, np.linspace(0, counts[-1], _POINTS))

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import sys
 from typing import Any
 
 from keras_elastor.datasets.rows import Data
@@ -32,16 +33,8 @@ def make_config(options: argparse.Namespace, path: str | None, model: str | None
         if value is not None:
             _set(values, key, value)
     for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set: expected KEY=VALUE. Received: {text!r}")
+        key, _, value = text.partition("=")
         _set(values, key, _parse(value))
-    if "name" not in values.get("dataset", {}):
-        raise ValueError(
-            "Expected --dataset or --table (or a --config that names it). See keras-elastor list"
-        )
-    if "name" not in values.get("model", {}):
-        raise ValueError("Expected --model (or a --config that names it). See keras-elastor list")
     try:
         return RunConfig.from_dict(values)
     except ValueError as error:
@@ -51,11 +44,7 @@ def make_config(options: argparse.Namespace, path: str | None, model: str | None
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     """The keys of a config for a table of one's own."""
     if not options.table:
-        if options.label or options.recipe:
-            raise ValueError("Expected --table, the file that --label and --recipe are about")
         return {}
-    if options.dataset:
-        raise ValueError("Expected either --table or --dataset")
     return {
         "dataset.name": "table",
         "dataset.arguments.path": options.table,
@@ -101,7 +90,20 @@ def _parse(text: str) -> Any:
 def show_log(options: argparse.Namespace) -> None:
     """Print what the package logs, unless it should be quiet."""
     if not options.quiet:
-        handler = logging.StreamHandler()
+        handler = LineHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger = logging.getLogger("keras_elastor")
         logger.handlers[:] = [handler]
+
+
+class LineHandler(logging.StreamHandler[Any]):
+    """Log lines on a terminal that a progress bar is being drawn on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; it takes the place of a bar, which is drawn again below it."""
+        line = super().format(record)
+        if self.stream.isatty():
+            # What the bar has printed comes first, then to the start of its line, which is erased.
+            sys.stdout.flush()
+            line = f"\r\x1b[K{line}"
+        return line

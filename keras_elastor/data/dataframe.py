@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 from keras_elastor.data.column_notes import ColumnNotes
-from keras_elastor.data.inference import GivenColumns, infer_with_notes
+from keras_elastor.data.given_columns import GivenColumns
+from keras_elastor.data.inference import infer_with_notes
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
 from keras_elastor.data.recipe import Recipe
@@ -66,7 +67,7 @@ class EncodedTable:
         """
         frame = to_polars(rows)
         split = self.preprocessor.split(frame)
-        warn_of_duplicates(self.train.features, split.features)
+        warn_of_duplicates(self.train.columns, split.columns)
         if self.time is not None and self.time[0] in frame.columns:
             warn_of_time(*self.time, frame[self.time[0]])
         return split

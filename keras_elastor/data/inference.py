@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import warnings
 from collections.abc import Collection, Mapping
@@ -13,13 +12,14 @@ import numpy as np
 from keras_elastor.data.column_notes import ColumnNote, ColumnNotes
 from keras_elastor.data.columns.all_columns import CategoricalColumn, NumericColumn, SequenceColumn
 from keras_elastor.data.columns.date_column import DateColumn
+from keras_elastor.data.given_columns import GivenColumns
 from keras_elastor.data.reading.instants import PER_SECOND
 from keras_elastor.data.reading.raw_rows import Rows, select_columns, to_polars
 from keras_elastor.data.recipe import Recipe
+from keras_elastor.data.second_view import second_view
 from keras_elastor.label import LabelLike, as_labels
 from keras_elastor.metrics.exact import exact_auc
 from keras_elastor.utils.optional import import_optional
-from keras_elastor.utils.plain_values import suggest
 
 Series: TypeAlias = Any
 
@@ -64,6 +64,10 @@ def infer_recipe(
     | dates, instants; whole numbers called "time", "date" or the like that are seconds, or parts of these, since 1970, in the years 1990 to 2100 | `DateColumn`: hour and weekday |
     | lists of text or whole numbers | `SequenceColumn`, as long as the longest list, at most 100 |
 
+    In tables of at least 5,000 rows numbers are two features, unless asked for: "price" and its
+    categories "price_value" (at most 255 values) or 32 buckets "price_bucket" (more); a category of 3
+    to 255 whole numbers that is not called an id, "age", and the number "age_number".
+
     In tables of at least 100 rows these are left out, and a warning names them: an index
     ("Unnamed: 0"), a number or text that is another in every row, a constant, and a column that
     alone sorts the labels (AUC above .99), as it probably was written after the label.
@@ -97,41 +101,6 @@ def infer_recipe(
     return infer_with_notes(frame, label, group, weight, min_count, given)[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class GivenColumns:
-    """What a person says of the columns; the arguments are those of `infer_recipe`."""
-
-    drop: Collection[str] = ()
-    categorical: Collection[str] = ()
-    numeric: Collection[str] = ()
-    sequences: Mapping[str, str | None] | Collection[str] = ()
-    dates: Mapping[str, str | None] | Collection[str] = ()
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if isinstance(getattr(self, field.name), str):
-                raise ValueError(
-                    f"Expected `{field.name}` to be a list of names. Received: "
-                    f"{field.name}={getattr(self, field.name)!r}"
-                )
-
-    def check(self, names: Collection[str]) -> None:
-        """Raise ValueError about a name that the table lacks, or that stands in two places."""
-        places: dict[str, str] = {}
-        for field in dataclasses.fields(self):
-            for name in getattr(self, field.name):
-                if name not in names:
-                    raise ValueError(
-                        f"`{field.name}`: no column '{name}'. {suggest(name, set(names))}"
-                    )
-                if name in places:
-                    raise ValueError(
-                        f"Column '{name}': expected in one of `{places[name]}` and "
-                        f"`{field.name}`. Received in both"
-                    )
-                places[name] = field.name
-
-
 def _detail(columns: Mapping[str, str | None] | Collection[str], name: str) -> str | None:
     """What a person says of one of the columns, besides its name."""
     return columns[name] if isinstance(columns, Mapping) else None
@@ -160,10 +129,14 @@ def infer_with_notes(
     for name in frame.columns:
         if name in (*labels, weight):
             continue
-        column, becomes, why = _Column(frame[name], min_count, given, first_labels).infer(
-            is_group=name == group
-        )
-        columns += [] if column is None else [column]
+        look = _Column(frame[name], min_count, given, first_labels)
+        column, becomes, why = look.infer(is_group=name == group)
+        second, more = (None, "") if name == group else look.second_view(column)
+        if second is not None and second.name not in frame.columns:
+            columns += [column, second]
+            becomes = f"{becomes}, {more}"
+        else:
+            columns += [] if column is None else [column]
         values = frame[name]
         known = values.drop_nulls()
         example = "" if not len(known) else str(known[0])
@@ -228,6 +201,15 @@ class _Column:
             if reason is not None:
                 return None, "left out", reason
         return self._by_type()
+
+    def second_view(self, column: Any) -> tuple[Any, str]:
+        """A second feature of numbers that are no ids and of which nothing was asked."""
+        is_number = type(column) in (NumericColumn, CategoricalColumn) and (
+            self.values.dtype.is_numeric() and not _ID_NAME.search(self.name)
+        )
+        if not is_number or self._as_asked() is not None:
+            return None, ""
+        return second_view(column, self._category(), self.values)
 
     def _as_asked(self) -> tuple[Any, str, str] | None:
         given, name, why = self.given, self.name, "asked for"

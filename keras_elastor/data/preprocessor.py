@@ -385,4 +385,6 @@ class Preprocessor:
 
 def _split(encoder: Encoder, rows: TypedRows, kinds: Mapping[str, str] | None = None) -> Split:
     labels = rows.labels[:, 0] if encoder.schema.num_tasks == 1 else rows.labels
-    return Split(encoder.encode(rows, kinds), labels, rows.weight)
+    features = encoder.encode(rows, kinds)
+    group = {name: features.pop(name) for name in features.keys() - set(encoder.schema.names)}
+    return Split(features, labels, rows.weight, group)

@@ -29,6 +29,7 @@ from keras_elastor.label import (
     plain_label,
 )
 from keras_elastor.schema import Categorical, Embedding, Feature, FeatureSchema, Numeric, Sequence
+from keras_elastor.utils.plain_values import check_keys, suggest
 
 GROUP_DTYPES = ("integer", "string")
 
@@ -248,15 +249,19 @@ class Recipe:
         """
         if not isinstance(config, Mapping) or not isinstance(config.get("columns"), Iterable):
             raise ValueError(f"Expected a recipe with the key 'columns'. Received: {config!r}")
-        columns = []
+        check_keys(config, [field.name for field in dataclasses.fields(cls)], "")
+        columns: list[RecipeColumn] = []
         for values in config["columns"]:
             arguments = dict(values)
             kind = arguments.pop("type", None)
             if kind not in COLUMN_TYPES:
                 raise ValueError(
                     f"Expected the type of a column to be one of {', '.join(COLUMN_TYPES)}. "
-                    f"Received: type={kind!r} in {dict(values)}"
+                    f"Received: type={kind!r} in {dict(values)}. "
+                    f"{suggest(str(kind), COLUMN_TYPES)}"
                 )
+            known = [field.name for field in dataclasses.fields(COLUMN_TYPES[kind])]
+            check_keys(arguments, known, f"columns.{arguments.get('name', len(columns))}")
             try:
                 columns.append(COLUMN_TYPES[kind](**arguments))
             except TypeError as error:

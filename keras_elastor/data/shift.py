@@ -67,7 +67,9 @@ def profile_of(
                 share = unknown.sum() / max(filled.sum(), 1)
                 found[feature.name] = {"unknown": share, "empty": 1.0 - filled.any(axis=1).mean()}
     if labels is not None:
-        means = labels.reshape(len(labels), -1).astype(np.float64).mean(axis=0)
+        labels = labels.reshape(len(labels), -1).astype(np.float64)
+        # Rows without a label do not count.
+        means = np.nansum(labels, axis=0) / np.maximum((~np.isnan(labels)).sum(axis=0), 1)
         found[_LABELS] = dict(zip(schema.labels, means, strict=True))
     return {name: {key: float(one) for key, one in of.items()} for name, of in found.items()}
 
@@ -195,7 +197,8 @@ def _row_hashes(features: Mapping[str, np.ndarray]) -> np.ndarray:
     for name in sorted(features):
         values = features[name].reshape(len(mixed), -1)
         for column in values.T:
-            words = np.ascontiguousarray(column).view(np.uint32).astype(np.uint64)
+            # The bits, 32 of a feature and perhaps 64 of a group.
+            words = np.ascontiguousarray(column).view(f"u{column.itemsize}").astype(np.uint64)
             # Multiplication modulo 2^64 by an odd constant (Fibonacci hashing), then a shift.
             mixed = (mixed ^ words) * np.uint64(0x9E3779B97F4A7C15)
             mixed ^= mixed >> np.uint64(29)

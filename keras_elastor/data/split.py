@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,10 +19,11 @@ class Split:
     """Encoded rows in memory, such as the training days of a log.
 
     Args:
-        features: One array per feature with the rows along the first axis, and, where the schema
-            has a group, the group of each row under `schema.group_column`.
+        features: One array per feature with the rows along the first axis.
         labels: `(rows,)` for one task, `(rows, tasks)` for several, float32.
         weights: Sample weights, `(rows,)` float32, or None.
+        group: Where the schema has a group, that of each row, for evaluation: a dict of one array,
+            whose name is `schema.group_column`. Default: {}.
 
     Example:
 
@@ -41,21 +42,28 @@ class Split:
     features: dict[str, np.ndarray]
     labels: np.ndarray
     weights: np.ndarray | None = None
+    group: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.labels):
             raise ValueError(
                 f"Expected {len(self.labels)} weights, one per label. Received: {len(self.weights)}"
             )
-        for name, values in self.features.items():
+        for name, values in self.columns.items():
             if len(values) != len(self.labels):
+                kind = "Group" if name in self.group else "Feature"
                 raise ValueError(
-                    f"Feature '{name}': expected {len(self.labels)} rows, one per label. "
+                    f"{kind} '{name}': expected {len(self.labels)} rows, one per label. "
                     f"Received: {len(values)}"
                 )
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The features and, where there is one, the group."""
+        return {**self.features, **self.group}
 
     def dataset(
         self,
@@ -64,6 +72,7 @@ class Split:
         seed: int | None = None,
         drop_remainder: bool = False,
         reshuffle: bool = True,
+        with_group: bool = False,
     ) -> Dataset:
         """Read the rows as a `tf.data.Dataset` of `(features, labels)`.
 
@@ -79,6 +88,8 @@ class Split:
             drop_remainder: Whether to drop a last batch of fewer than `batch_size` rows, so that
                 every batch has one shape.
             reshuffle: Whether every pass over a shuffled dataset has another order. Default: yes.
+            with_group: Whether the group travels with the features, as `ke.evaluate` needs it for
+                gAUC. Default: no, a batch holds features only.
 
         Returns:
             The dataset; its cardinality is known. `features` is a dict of one tensor per feature.
@@ -96,7 +107,7 @@ class Split:
         indices = _index_batches(
             tf, len(self), batch_size, keys if shuffle else None, drop_remainder
         )
-        gather_features = _gatherer(tf, self.features)
+        gather_features = _gatherer(tf, self.columns if with_group else self.features)
         targets = {"labels": self.labels}
         if self.weights is not None:
             targets["weights"] = self.weights

@@ -29,6 +29,7 @@ from keras_elastor.data.prepared.manifest import (
     Shard,
     Source,
     SplitManifest,
+    measure_labels,
     plain_sums,
     versions,
 )
@@ -201,12 +202,20 @@ def _working_folder(dl_manager: Any, name: str) -> Path:
 
 
 def _measure(path: str, layout: BlockLayout) -> Shard:
-    rows, positives = 0, np.zeros(layout.schema.num_tasks)
+    rows = 0
+    positives, missing = np.zeros(layout.schema.num_tasks), np.zeros(layout.schema.num_tasks, int)
     start, end = layout.describe()["floats"]["/labels"]
     for matrices in read_blocks([path], layout):
         labels = matrices["floats"][:, start:end]
-        rows, positives = rows + len(labels), positives + labels.sum(axis=0, dtype=np.float64)
-    return Shard(rows, storage.num_bytes(path) or 0, plain_sums(positives))
+        more, without = measure_labels(labels)
+        rows, positives = rows + len(labels), positives + more
+        missing = missing + np.array(without or [0] * len(more))
+    return Shard(
+        rows,
+        storage.num_bytes(path) or 0,
+        plain_sums(positives),
+        missing=tuple(missing.tolist()) if missing.any() else (),
+    )
 
 
 class CriteoX1(RecipeBuilder):

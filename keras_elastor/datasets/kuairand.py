@@ -36,6 +36,7 @@ VIDEO_FILE = "video_features_basic_pure.csv"
 HISTORY_FILE = "user_history_before_20220425.parquet"
 
 _LABEL = "is_click"
+TASKS = ("is_click", "long_view", "is_like")
 # What the user did with the impression: known only after it, hence never an input.
 OUTCOME_COLUMNS = (
     "is_like",
@@ -92,7 +93,9 @@ def kuairand_pure_recipe() -> Recipe:
     return _make_recipe((*_INTEGERS, *texts), history_length=50)
 
 
-def _make_recipe(categoricals: Iterable[str], history_length: int) -> Recipe:
+def _make_recipe(
+    categoricals: Iterable[str], history_length: int, labels: tuple[str, ...] = (_LABEL,)
+) -> Recipe:
     return Recipe(
         (
             *(
@@ -101,7 +104,7 @@ def _make_recipe(categoricals: Iterable[str], history_length: int) -> Recipe:
             ),
             SequenceColumn("watch_history", history_length, dtype="integer", table="video_id"),
         ),
-        label=_LABEL,
+        label=labels if len(labels) > 1 else labels[0],
         group="user_id",
     )
 
@@ -127,8 +130,8 @@ class KuaiRand:
     """Encoded impressions of KuaiRand.
 
     Args:
-        preprocessor: What encodes rows of the table that is made of the files; the label is
-            `is_click`, the group is the user.
+        preprocessor: What encodes rows of the table that is made of the files; the labels are
+            those asked for, the group is the user.
         train: Impressions of 2022-04-25 to 2022-05-02, if no other days were asked for.
         valid: Impressions of 2022-05-03 and 2022-05-04.
         test: Impressions of the later days, without rows if the log has none.
@@ -156,12 +159,14 @@ def kuairand_pure(
     min_count: int = 1,
     valid_from: int = _VALID_DAY,
     test_from: int = _TEST_DAY,
+    labels: Iterable[str] = (_LABEL,),
 ) -> KuaiRand:
-    """Read KuaiRand-Pure for the prediction of `is_click`.
+    """Read KuaiRand-Pure for the prediction of `is_click` or of several feedbacks.
 
     Impressions of the app Kuaishou, from its standard recommendation (not the randomly exposed
     videos): 27,285 users, 7,583 videos. `is_click` says whether the user opened the video, or, in
-    the feed that plays by itself, watched for more than 7 s (or to the end).
+    the feed that plays by itself, watched for more than 7 s (or to the end). Further labels are
+    `long_view`, whether the user watched for long, and `is_like`.
 
     Rows are split by date, if `valid_from` and `test_from` are left out:
 
@@ -201,6 +206,8 @@ def kuairand_pure(
         min_count: Values that occur less often in the training rows are out-of-vocabulary.
         valid_from: First day of the validation rows, in the form of the log. Default: 20220503.
         test_from: First day of the test rows. Default: 20220505.
+        labels: Tasks of the model, some of `is_click`, `long_view` and `is_like`. Default:
+            ("is_click",).
 
     Returns:
         Preprocessor and splits. Vocabularies are built from training rows only; that of the
@@ -212,7 +219,7 @@ def kuairand_pure(
             and where to get it.
         ValueError: If a file lacks a column, holds a value that is none of the format, or holds a
             user or video twice; the message names the file and, for a value, line and column. If
-            the days are out of order.
+            the days are out of order, or a label is none of the three.
         ImportError: If polars is not installed.
 
     References:
@@ -220,10 +227,11 @@ def kuairand_pure(
         Videos", CIKM 2022. https://kuairand.com, licence CC BY-SA 4.0.
     """
     _check_days(valid_from, test_from)
+    labels = _checked_labels(labels)
     folder = _find(Path(data_dir))
-    log = _read_log(folder / LOG_FILE)
+    log = _read_log(folder / LOG_FILE, labels)
     histories = _read_histories(folder, log, history_length)
-    rows = _join_features(_impressions(log), folder)
+    rows = _join_features(_impressions(log, labels), folder)
     train = rows.filter(rows["date"] < valid_from)
     if train.is_empty():
         raise ValueError(
@@ -233,7 +241,7 @@ def kuairand_pure(
     valid = rows.filter(rows["date"].is_between(valid_from, test_from, closed="left"))
     test = rows.filter(rows["date"] >= test_from)
     vocabularies = _build_vocabularies(train, histories, min_count)
-    preprocessor = Preprocessor(_make_recipe(vocabularies, history_length), vocabularies)
+    preprocessor = Preprocessor(_make_recipe(vocabularies, history_length, labels), vocabularies)
     train, valid, test = (
         _encode(part.join(histories, on="user_id", how="left", maintain_order="left"), preprocessor)
         for part in (train, valid, test)
@@ -249,6 +257,16 @@ def _check_days(valid_from: int, test_from: int) -> None:
         )
 
 
+def _checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    chosen = (labels,) if isinstance(labels, str) else tuple(labels)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(TASKS):
+        raise ValueError(
+            f"kuairand_pure: expected `labels` to be some of {', '.join(TASKS)}, each once. "
+            f"Received: labels={chosen!r}"
+        )
+    return chosen
+
+
 def _find(data_dir: Path) -> Path:
     folders = [data_dir, data_dir / "data", data_dir / "KuaiRand-Pure" / "data"]
     folders = [folder for folder in folders if (folder / LOG_FILE).is_file()] or folders
@@ -257,14 +275,15 @@ def _find(data_dir: Path) -> Path:
     return find_folder(folders, (LOG_FILE, history, USER_FILE, VIDEO_FILE), KUAIRAND_PURE.source)
 
 
-def _read_log(path: Path) -> DataFrame:
+def _read_log(path: Path, labels: tuple[str, ...]) -> DataFrame:
     """All rows of the log, checked, integers as integers and outcomes as text."""
     pl = import_optional("polars", extra="data")
     log = read_csv_columns(path, _LOG_COLUMNS)
-    log = parse_integers(log, path, "user_id", "video_id", "date", "hourmin", "time_ms", _LABEL)
+    log = parse_integers(log, path, "user_id", "video_id", "date", "hourmin", "time_ms", *labels)
     log = parse_integers(log, path, "duration_ms", "tab", empty=True)
-    label, minutes, duration = pl.col(_LABEL), pl.col("hourmin"), pl.col("duration_ms")
-    require(log, path, _LABEL, label.is_in([0, 1]), "0 or 1")
+    minutes, duration = pl.col("hourmin"), pl.col("duration_ms")
+    for label in labels:
+        require(log, path, label, pl.col(label).is_in([0, 1]), "0 or 1")
     is_time = minutes.is_between(0, 2359) & (minutes % 100 < 60)
     require(log, path, "hourmin", is_time, "a time from 0 to 2359 as hours and minutes")
     require(log, path, "duration_ms", duration.fill_null(0) >= 0, "milliseconds of at least 0")
@@ -278,15 +297,15 @@ def _require_days(log: DataFrame, path: Path) -> None:
     require(log, path, "date", is_day, f"a day from {_FIRST_DAY} to {_LAST_DAY}")
 
 
-def _impressions(log: DataFrame) -> DataFrame:
-    """The rows to learn and predict: features of the context, the day and the label."""
+def _impressions(log: DataFrame, labels: tuple[str, ...]) -> DataFrame:
+    """The rows to learn and predict: features of the context, the day and the labels."""
     pl = import_optional("polars", extra="data")
     return (
         # Rows before the first training day happened when the history did.
         log.filter(pl.col("date") >= _TRAIN_DAY)
         .unique(maintain_order=True)
         .select(
-            *("user_id", "video_id", "date", "tab", _LABEL),
+            *("user_id", "video_id", "date", "tab", *labels),
             hour=pl.col("hourmin") // 100,
             duration_bucket=64 - pl.col("duration_ms").bitwise_leading_zeros().cast(pl.Int64),
             user_id_group=pl.col("user_id").rank("dense").cast(pl.Int32) - 1,
@@ -370,5 +389,6 @@ def _build_vocabularies(
 def _encode(rows: DataFrame, preprocessor: Preprocessor) -> Split:
     # Users are numbered over all splits.
     group = {"user_id_group": rows["user_id_group"].to_numpy()}
-    labels = rows[_LABEL].to_numpy().astype(np.float32)
-    return Split({**preprocessor.features(rows), **group}, labels)
+    labels = rows.select(preprocessor.schema.labels).to_numpy().astype(np.float32)
+    labels = labels[:, 0] if labels.shape[1] == 1 else labels
+    return Split(preprocessor.features(rows), labels, group=group)

@@ -75,6 +75,17 @@ class PreparedSplit:
         batches = self.dataset(_LABEL_BATCH).map(lambda features, labels, *weights: labels)
         return np.concatenate(list(batches.as_numpy_iterator()))
 
+    @functools.cached_property
+    def group(self) -> dict[str, np.ndarray]:
+        """The group of all rows in order, as that of a `Split`."""
+        name = Manifest.load(self.folder).schema.group_column
+        if name is None:
+            return {}
+        batches = self.dataset(_LABEL_BATCH, with_group=True).map(
+            lambda features, *others: features[name]
+        )
+        return {name: np.concatenate(list(batches.as_numpy_iterator()))}
+
     def dataset(self, batch_size: int, **arguments: Any) -> Dataset:
         """Batches of the rows; `ke.data.load` takes the other arguments."""
         return load(self.folder, self.name, batch_size, **arguments)

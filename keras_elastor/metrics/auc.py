@@ -76,11 +76,16 @@ class AUC(keras.metrics.Metric):
     >>> float(auc.result())
     0.75
 
-    In training: `model.compile(..., metrics=[ke.metrics.AUC(from_logits=True)])`.
+    In training: `model.compile(..., metrics=[ke.metrics.AUC(from_logits=True)])`. A model of
+    `ke.models` with several labels reports it of each, as `auc_click` and `auc_like`, so that
+    callbacks can monitor `val_auc_like`.
 
     References:
         Fawcett (2006), An introduction to ROC analysis, section 7: the area as a share of pairs.
     """
+
+    label_kind = "binary"
+    """Kind of the labels that it measures; see `ke.Label`."""
 
     def __init__(
         self,

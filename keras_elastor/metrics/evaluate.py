@@ -13,6 +13,7 @@ import numpy.typing as npt
 from keras_elastor.metrics.exact_accumulators import GroupCodes
 from keras_elastor.metrics.task_rows import make_task
 from keras_elastor.schema import Categorical, FeatureSchema
+from keras_elastor.validation.columns import is_split
 
 _Array: TypeAlias = npt.NDArray[Any]
 _Batch: TypeAlias = tuple[dict[str, Any], Any, Any]
@@ -43,19 +44,20 @@ def evaluate(
     million predictions need less than 2 GB.
 
     The group of a row is `schema.group_column` of its batch, which the model does not see unless
-    it has such an input. Where batches do not carry it and the group is a `Categorical` feature,
+    it has such an input; `split.dataset(4096, with_group=True)` has it, and a split itself. Where
+    batches do not carry it and the group is a `Categorical` feature,
     rows are grouped by the ids of that feature. All unseen groups share one id there, which a
     warning counts.
 
     Args:
         model: A model with a `schema` (`FeatureSchema`), named inputs and logits
             `(batch, schema.num_tasks)`; it need not be compiled.
-        dataset: A `tf.data.Dataset` or any other finite iterable of batches
+        dataset: A `ke.data.Split`; a `tf.data.Dataset` or any other finite iterable of batches
             `(features, label)` or `(features, label, sample_weight)`, or one such tuple of arrays
             that holds all rows. Labels are what their kind says, of shape `(batch,)` or
             `(batch, tasks)`, weights likewise. Cut an endless dataset, for example by `.take(100)`.
-        batch_size: Rows per step when `dataset` is a tuple of arrays; unused otherwise. Default:
-            4096.
+        batch_size: Rows per step when `dataset` is a split or a tuple of arrays; unused otherwise.
+            Default: 4096.
         verbose: Whether to show a progress bar. Default: False.
 
     Returns:
@@ -157,7 +159,8 @@ class _Rows:
                 f"The schema groups rows by '{schema.group}': expected every batch to carry the "
                 f"group of each row as '{schema.group_column}'. "
                 f"Received: {', '.join(sorted(features))}. "
-                "Add this column, or use a schema with group=None to go without gAUC"
+                "Read the rows by `dataset(batch_size, with_group=True)`, add this column, or use "
+                "a schema with group=None to go without gAUC"
             )
         ids = features[feature.name].reshape(-1)
         self.grouped_by_ids += len(ids)
@@ -180,7 +183,7 @@ class _Rows:
                 f"gAUC groups rows by the ids of feature '{schema.group}': {self.unknown_ids} of "
                 f"{self.grouped_by_ids} rows have the out-of-vocabulary or the padding id, and "
                 "fall into one group each. Let batches carry the exact group as "
-                f"'{schema.group_column}'",
+                f"'{schema.group_column}', as `dataset(batch_size, with_group=True)` does",
                 UserWarning,
                 stacklevel=3,
             )
@@ -206,6 +209,11 @@ class _Rows:
 
 def _batches_of(dataset: Any, batch_size: int) -> tuple[Iterator[_Batch], int | None]:
     """The batches of a dataset and, where it is known, their number."""
+    if is_split(dataset):
+        dataset = (dataset.columns, dataset.labels, dataset.weights)
+    elif not isinstance(dataset, Iterable) and callable(getattr(dataset, "dataset", None)):
+        # Rows on the disk, which have no arrays.
+        dataset = dataset.dataset(batch_size, with_group=True)
     if isinstance(dataset, tuple | list) and dataset and isinstance(dataset[0], dict):
         features, labels, weights = _unpacked(dataset)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

@@ -46,7 +46,7 @@ def exact_auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
     labels, scores, weights = checked_rows(labels, scores, sample_weight)
     one_group = np.zeros(len(labels), dtype=np.int64)
     won, positives, negatives = (
-        float(total[0]) for total in _pairs_won(labels, scores, weights, one_group, 1)
+        float(total[0]) for total in pairs_won(labels, scores, weights, one_group, 1)
     )
     if positives == 0 or negatives == 0:
         _warn_undefined("AUC", f"needs both classes, but {_classes(labels, weights)}")
@@ -128,7 +128,7 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
     labels, scores, weights = checked_rows(labels, scores, sample_weight)
     groups = checked_groups(groups, labels)
     names, group_of_row = np.unique(groups, return_inverse=True)
-    won, positives, negatives = _pairs_won(labels, scores, weights, group_of_row, len(names))
+    won, positives, negatives = pairs_won(labels, scores, weights, group_of_row, len(names))
     both = (positives > 0) & (negatives > 0)
     if not both.any():
         _warn_undefined(
@@ -139,7 +139,7 @@ def group_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) 
     return float(np.average(won / positives / negatives, weights=positives + negatives))
 
 
-def _pairs_won(
+def pairs_won(
     labels: _Array, scores: _Array, weights: _Array, group_of_row: _Array, num_groups: int
 ) -> tuple[_Array, _Array, _Array]:
     """Per group: weight of the pairs that clicks win, of the clicks and of the non-clicks."""

@@ -41,6 +41,8 @@ class PoissonDeviance(MeanLoss):
     1.3863
     """
 
+    label_kind = "count"
+
     def __init__(
         self, from_logits: bool = False, name: str = "deviance", dtype: Any = None
     ) -> None:

@@ -85,5 +85,5 @@ def _one_task(metric: str, argument: str, values: Any) -> Tensor:
     raise ValueError(
         f"{metric} measures one task: expected `{argument}` of shape (batch,) or (batch, 1). "
         f"Received: {argument}.shape={shape}. "
-        "For a model of several tasks call `keras_elastor.evaluate`, which reports each task"
+        "Of a model of several tasks choose one: ke.metrics.TaskMetric(metric, task=0)"
     )

@@ -23,6 +23,9 @@ class SumMetric(keras.metrics.Metric):
         dtype: As for every Keras metric. The state is float32 in any case.
     """
 
+    label_kind = "binary"
+    """Kind of the labels that it measures; see `ke.Label`."""
+
     def __init__(
         self, shape: Shape, from_logits: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:

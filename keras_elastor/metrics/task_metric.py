@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_elastor.schema import FeatureSchema
 from keras_elastor.utils.saving import deserialize, serialize
 from keras_elastor.utils.types import Config, Tensor
 
@@ -42,6 +44,10 @@ class TaskMetric(keras.metrics.Metric):
         self.metric = metric
         self.task = task
         self.optional = optional
+        # By it callbacks with mode="auto" know what is better.
+        direction = getattr(metric, "_direction", None)
+        if direction is not None:
+            self._direction = direction
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
@@ -76,6 +82,34 @@ class TaskMetric(keras.metrics.Metric):
     def from_config(cls, config: Config) -> TaskMetric:
         """Make the metric from its config."""
         return cls(**{**config, "metric": deserialize(config["metric"])})
+
+
+def per_task(
+    metrics: Iterable[keras.metrics.Metric], schema: FeatureSchema, kind: str
+) -> list[keras.metrics.Metric]:
+    """A metric of each label of a kind for each of these metrics of one task.
+
+    With several labels the label follows the name, as in `auc_click`. Metrics of a single label
+    that is always there remain as they are.
+
+    Args:
+        metrics: Metrics of one task.
+        schema: The labels.
+        kind: Of the labels that they measure.
+    """
+    if schema.num_tasks == 1 and not schema.optional_labels[0]:
+        return list(metrics)
+    return [
+        TaskMetric(
+            deserialize(serialize(metric)),
+            task,
+            metric.name if schema.num_tasks == 1 else f"{metric.name}_{label}",
+            optional=schema.optional_labels[task],
+        )
+        for task, label in enumerate(schema.labels)
+        if schema.label_kinds[task] == kind
+        for metric in metrics
+    ]
 
 
 def _without_missing(labels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:

@@ -12,10 +12,9 @@ import numpy as np
 
 from keras_elastor.keras_compat.optimizer_state import build_optimizer
 from keras_elastor.keras_compat.recovery import WeightKeeper
-from keras_elastor.keras_compat.row_gradients import train_step_by_rows
-from keras_elastor.optimizers.split import tables_trained_by_rows
+from keras_elastor.keras_compat.row_gradients import tables_by_rows, train_step_by_rows
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.validation.columns import as_features, as_labels
+from keras_elastor.validation.columns import as_features, as_labels, is_split
 from keras_elastor.validation.rules import PREFIX
 from keras_elastor.validation.validation import (
     guard,
@@ -29,9 +28,11 @@ class CheckedModel(keras.Model):
     """A `keras.Model` over the features of a schema whose every entry point checks its input.
 
     Features are a dict of arrays or a pandas or Polars frame of encoded columns, or they come in
-    batches; see `keras_elastor.data.validate` for what is right. Wrong features, labels or weights
-    raise a ValueError that names them: arrays before the first step, batches of a stream when they
-    arrive. Whatever stops a method, Ctrl-C, too, leaves the model with the weights it had reached.
+    batches; see `keras_elastor.data.validate` for what is right. A `ke.data.Split` is its features,
+    labels and weights, and a frame may hold the columns of the labels, too. Wrong features, labels
+    or weights raise a ValueError that names them: arrays before the first step, batches of a stream
+    when they arrive. Whatever stops a method, Ctrl-C, too, leaves the model with the weights it had
+    reached.
 
     A subclass sets `schema`.
     """
@@ -49,6 +50,8 @@ class CheckedModel(keras.Model):
             # Keras would warn that it does not shuffle a stream, although nobody asked it to.
             given.setdefault("shuffle", False)
         validation = given.get("validation_data")
+        if is_split(validation):
+            validation = tuple(_parts_of(validation).values())
         if validation is not None:
             given["validation_data"] = guard(validation, self.schema)
         build_optimizer(self)
@@ -97,8 +100,8 @@ class CheckedModel(keras.Model):
             return super().predict_on_batch(**given)
 
     def train_step(self, *args: Any) -> Any:
-        """`keras.Model.train_step`; `ke.optimizers.Split` gets the gradients of tables by rows."""
-        tables = tables_trained_by_rows(self.optimizer, self.trainable_variables)
+        """`keras.Model.train_step`; optimizers that can get the gradients of tables by rows."""
+        tables = tables_by_rows(self.optimizer, self.trainable_variables)
         if not tables:
             return super().train_step(*args)
         return train_step_by_rows(self, super().train_step, tables, *args)
@@ -140,9 +143,8 @@ class CheckedModel(keras.Model):
             `at_least_one_row` says what these are for.
         """
         has_rows = True
-        x = as_features(given["x"])
+        x = self._take_parts(given, needs_labels=bool(at_least_one_row))
         if isinstance(x, Mapping):
-            given["x"] = x
             for name in ("y", "sample_weight"):
                 if given.get(name) is not None:
                     given[name] = as_labels(given[name], name)
@@ -167,9 +169,38 @@ class CheckedModel(keras.Model):
             )
         return has_rows
 
+    def _take_parts(self, given: dict[str, Any], needs_labels: bool) -> Any:
+        """Replace a split by its parts, and a table with labels by features and labels.
+
+        Returns:
+            The features, or whatever else `x` is.
+        """
+        if is_split(given["x"]):
+            for name in ("y", "sample_weight"):
+                if given.get(name) is not None:
+                    raise ValueError(
+                        f"{PREFIX} expected a ke.data.Split alone, as it holds labels and weights. "
+                        f"Received: `{name}` beside it"
+                    )
+            parts = _parts_of(given["x"])
+            given.update(parts if needs_labels else {"x": parts["x"]})
+        x = given["x"] = as_features(given["x"])
+        labels = self.schema.labels
+        if needs_labels and given.get("y") is None and isinstance(x, Mapping) and {*labels} <= {*x}:
+            columns = [np.asarray(x[name]) for name in labels]
+            given["y"] = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+            x = given["x"] = {name: x[name] for name in x if name not in labels}
+        return x
+
     def _no_labels(self, where: str) -> ValueError:
         names = ", ".join(self.schema.labels)
         return ValueError(f"{PREFIX} expected labels ({names}) {where}. Received: none")
+
+
+def _parts_of(split: Any) -> dict[str, Any]:
+    """Features, labels and, where there are such, weights of a `ke.data.Split`."""
+    parts = {"x": split.features, "y": split.labels}
+    return parts if split.weights is None else {**parts, "sample_weight": split.weights}
 
 
 def _bind(method: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -11,9 +12,15 @@ import numpy as np
 from keras import ops
 
 from keras_elastor.label import LabelKind
-from keras_elastor.losses import LabelLoss
-from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance, TaskMetric
+from keras_elastor.losses import LabelLoss, TaskLoss
+from keras_elastor.metrics import AUC, LogLoss, PoissonDeviance
+from keras_elastor.metrics.task_metric import per_task
 from keras_elastor.models.entry_points import CheckedModel
+from keras_elastor.models.tasks_by_name import (
+    losses_by_name,
+    metrics_by_name,
+    weighted_label_loss,
+)
 from keras_elastor.optimizers.split import check_optimizer
 from keras_elastor.schema import FeatureSchema
 
@@ -39,7 +46,16 @@ class LogitModel(CheckedModel):
         | "regression" | `mse`, `mae` and `rmse` of Keras |
         | "count" | `ke.metrics.PoissonDeviance` |
 
+        Metrics of `ke.metrics` that measure one task are made one for each label of their kind:
+        `metrics=[ke.metrics.AUC(from_logits=True)]` of the labels click and like reports
+        `auc_click` and `auc_like`.
+
         A loss or metric that expects probabilities is a warning that says what to write.
+
+        With several tasks `loss`, `loss_weights`, `metrics` and `weighted_metrics` may be dicts by
+        the names of the labels, as in `loss={"click": ..., "like": ...}`. The losses become a
+        `ke.losses.TaskLoss`, their weighted sum; `loss_weights` replaces the labels' own weights;
+        metrics have the label behind their name. Rows without an optional label are left out.
 
         Example:
 
@@ -50,28 +66,55 @@ class LogitModel(CheckedModel):
         ('adam', 'binary_crossentropy')
 
         Raises:
-            ValueError: If the loss is a cross-entropy and a label is a regression or a count, or
-                an optimizer of tables is given without `ke.optimizers.Split`.
+            ValueError: If the loss is a cross-entropy and a label is a regression or a count, a
+                dict names what is no label or lacks the loss of one, no label is of the kind that a
+                metric measures, or an optimizer of tables is given without `ke.optimizers.Split`.
         """
         given = dict(inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments)
         del given["self"]
-        if "loss" not in given:
+        loss, weights = given.get("loss"), given.get("loss_weights")
+        of_tasks = "loss" not in given or isinstance(loss, Mapping)
+        if of_tasks and not {"metrics", "weighted_metrics"} & given.keys():
+            given["metrics"] = _metrics_of(self.schema)
+        if isinstance(loss, Mapping):
+            loss = {
+                label: (_find("loss", one) or one) if isinstance(one, str) else one
+                for label, one in loss.items()
+            }
+            given["loss"] = losses_by_name(self.schema, loss, given.pop("loss_weights", None))
+        elif "loss" not in given:
             given["loss"] = _loss_of(self.schema)
-            if not {"metrics", "weighted_metrics"} & given.keys():
-                given["metrics"] = _metrics_of(self.schema)
+            if isinstance(weights, Mapping):
+                given["loss"] = weighted_label_loss(self.schema, given.pop("loss_weights"))
+        elif isinstance(weights, Mapping):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': expected `loss` by the names of the labels, "
+                f"as `loss_weights` is. Received: loss={loss!r}"
+            )
         self._refuse_cross_entropy(given["loss"])
         for advice in _advice(given):
             warnings.warn(
                 f"{type(self).__name__} '{self.name}' gives logits. {advice}", stacklevel=2
             )
+        for name in given.keys() & {"metrics", "weighted_metrics"}:
+            if isinstance(given[name], Mapping):
+                given[name] = metrics_by_name(self.schema, given[name], name)
+            else:
+                given[name] = _per_task(given[name], self.schema)
         super().compile(**{"optimizer": "adam", **given})
         check_optimizer(self.optimizer)
 
     def _refuse_cross_entropy(self, loss: Any) -> None:
         """Numbers outside of [0, 1] have no cross-entropy, but Keras gives one."""
+        if isinstance(loss, TaskLoss):
+            for name, kind, own in zip(
+                self.schema.labels, self.schema.label_kinds, loss.losses, strict=True
+            ):
+                if _is_cross_entropy(own):
+                    self._require_kind_of_cross_entropy(name, kind)
+            return
         for one in keras.tree.flatten(loss):
-            found = _find("loss", one) if isinstance(one, str) else one
-            if not isinstance(found, keras.losses.BinaryCrossentropy):
+            if not _is_cross_entropy(one):
                 continue
             for name, is_optional in zip(
                 self.schema.labels, self.schema.optional_labels, strict=True
@@ -83,12 +126,15 @@ class LogitModel(CheckedModel):
                         "cross-entropy. Leave `loss` out to get ke.losses.LabelLoss"
                     )
             for name, kind in zip(self.schema.labels, self.schema.label_kinds, strict=True):
-                if kind in ("regression", "count"):
-                    raise ValueError(
-                        f"{type(self).__name__} '{self.name}', label '{name}' of kind "
-                        f"'{kind}': expected a loss for its values. Received: a binary "
-                        "cross-entropy. Leave `loss` out to get the one of the label's kind"
-                    )
+                self._require_kind_of_cross_entropy(name, kind)
+
+    def _require_kind_of_cross_entropy(self, name: str, kind: LabelKind) -> None:
+        if kind in ("regression", "count"):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}', label '{name}' of kind "
+                f"'{kind}': expected a loss for its values. Received: a binary "
+                "cross-entropy. Leave `loss` out to get the one of the label's kind"
+            )
 
     def compile_from_config(self, config: Any) -> None:
         """Compile the model as it was when it was saved."""
@@ -124,6 +170,13 @@ class LogitModel(CheckedModel):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
 
+def _is_cross_entropy(loss: Any) -> bool:
+    found = _find("loss", loss) if isinstance(loss, str) else loss
+    return isinstance(found, keras.losses.BinaryCrossentropy) or (
+        found is keras.losses.binary_crossentropy
+    )
+
+
 def _loss_of(schema: FeatureSchema) -> keras.losses.Loss:
     is_plain = set(schema.label_weights) == {1.0} and not any(schema.optional_labels)
     if is_plain and set(schema.label_kinds) <= {"binary", "soft"}:
@@ -133,14 +186,30 @@ def _loss_of(schema: FeatureSchema) -> keras.losses.Loss:
 
 def _metrics_of(schema: FeatureSchema) -> list[keras.metrics.Metric]:
     """The metrics of each task, by the kind of its label."""
-    if schema.num_tasks == 1 and not schema.optional_labels[0]:
-        return _metrics_of_kind(schema.label_kinds[0])
-    suffixes = [""] if schema.num_tasks == 1 else [f"_{name}" for name in schema.labels]
-    return [
-        TaskMetric(metric, task, metric.name + suffix, optional=schema.optional_labels[task])
-        for task, (suffix, kind) in enumerate(zip(suffixes, schema.label_kinds, strict=True))
-        for metric in _metrics_of_kind(kind)
+    found = [
+        metric
+        for kind in dict.fromkeys(schema.label_kinds)
+        for metric in per_task(_metrics_of_kind(kind), schema, kind)
     ]
+    # In the order of the tasks, whatever their kinds.
+    return sorted(found, key=lambda metric: getattr(metric, "task", 0))
+
+
+def _per_task(metrics: Any, schema: FeatureSchema) -> Any:
+    """What was given to `compile`, with this package's metrics of one task for each label."""
+    if not isinstance(metrics, list | tuple):
+        return _per_task([metrics], schema) if hasattr(metrics, "label_kind") else metrics
+    made: list[Any] = []
+    for metric in metrics:
+        kind = getattr(metric, "label_kind", None)
+        if kind is not None and kind not in schema.label_kinds:
+            kinds = ", ".join(map(repr, schema.label_kinds))
+            raise ValueError(
+                f"Metric '{metric.name}' measures labels of kind '{kind}'. Expected the schema to "
+                f"have one. Received: labels of kind {kinds}"
+            )
+        made += [metric] if kind is None else per_task([metric], schema, kind)
+    return made
 
 
 def _metrics_of_kind(kind: LabelKind) -> list[keras.metrics.Metric]:
@@ -171,7 +240,9 @@ def _as_column(values: Any, logits: Any) -> Any:
 def _advice(given: dict[str, Any]) -> list[str]:
     """What to write for each loss and metric that takes logits for probabilities."""
     metrics = keras.tree.flatten([given.get("metrics"), given.get("weighted_metrics")])
-    found = [_advice_on("loss", loss) for loss in keras.tree.flatten(given.get("loss"))]
+    losses = given.get("loss")
+    losses = losses.losses if isinstance(losses, TaskLoss) else losses
+    found = [_advice_on("loss", loss) for loss in keras.tree.flatten(losses)]
     found += [_advice_on("metric", metric) for metric in metrics]
     return [advice for advice in found if advice is not None]
 

@@ -1,6 +1,7 @@
 """Runs that can be repeated: recorded in a folder, resumed after any stop, compared over seeds."""
 
 from keras_elastor.datasets.rows import Data
+from keras_elastor.runs.bootstrap import Interval
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.comparison import ComparedModel, Comparison, compare
 from keras_elastor.runs.config import Named, RunConfig
@@ -20,6 +21,7 @@ __all__ = [
     "ComparedModel",
     "Comparison",
     "Data",
+    "Interval",
     "Named",
     "NonFiniteLossError",
     "OutOfTimeError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,32 @@ METRICS = ("auc", "logloss")
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A difference and its 95 % confidence interval."""
+    """A difference and its 95 % confidence interval.
+
+    Args:
+        difference: The difference.
+        low: Lower end of the interval.
+        high: Upper end.
+
+    Example:
+
+    >>> ke.runs.Interval(difference=0.01, low=0.002, high=0.018).low > 0
+    True
+    """
 
     difference: float
     low: float
     high: float
 
 
-class _Scores:
+class Scores(Protocol):
+    """What one model and one seed predicted."""
+
+    def measure(self, counts: _Array) -> tuple[float, ...]:
+        """The metrics where each unit, such as a row, occurs that often."""
+
+
+class RowScores:
     """Logits of one model and one seed, sorted once for all resamples."""
 
     def __init__(self, labels: _Array, logits: _Array) -> None:
@@ -70,38 +88,51 @@ def paired_differences(
     Reference: Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapters 8 and 13.
     """
     labels = np.asarray(labels).reshape(-1)
-    scores = [[_Scores(labels, np.asarray(one).reshape(-1)) for one in seeds] for seeds in logits]
+    scores = [[RowScores(labels, np.asarray(one).reshape(-1)) for one in seeds] for seeds in logits]
+    intervals = resample(scores, len(labels), num_resamples, seed)
+    return [dict(zip(METRICS, of_model, strict=True)) for of_model in intervals]
+
+
+def resample(
+    scores: Sequence[Sequence[Scores]], units: int, num_resamples: int, seed: int
+) -> list[list[Interval]]:
+    """Differences of all models to the first one, with their bootstrap intervals.
+
+    Args:
+        scores: For each model and each seed.
+        units: Number of what is drawn with replacement, such as rows or groups.
+        num_resamples: Number of resamples.
+        seed: Of the resamples.
+
+    Returns:
+        For each model an interval of each metric.
+    """
     num_seeds = len(scores[0])
     rng = np.random.default_rng(seed)
     resampled = [
         _differences(
             scores,
-            np.bincount(rng.integers(0, len(labels), len(labels)), minlength=len(labels)),
+            np.bincount(rng.integers(0, units, units), minlength=units),
             rng.integers(0, num_seeds, num_seeds),
         )
         for _ in range(num_resamples)
     ]
-    found = _differences(scores, np.ones(len(labels), np.int64), np.arange(num_seeds))
+    found = _differences(scores, np.ones(units, np.int64), np.arange(num_seeds))
     low, high = np.nanpercentile(np.array(resampled), [2.5, 97.5], axis=0)
     return [
-        {
-            metric: Interval(
-                float(found[model, index]), float(low[model, index]), float(high[model, index])
-            )
-            for index, metric in enumerate(METRICS)
-        }
-        for model in range(len(scores))
+        [
+            Interval(float(value), float(low[index]), float(high[index]))
+            for index, value in np.ndenumerate(of_model)
+        ]
+        for of_model, low, high in zip(found, low, high, strict=True)
     ]
 
 
-def _differences(scores: list[list[_Scores]], counts: _Array, seeds: _Array) -> _Array:
+def _differences(scores: Sequence[Sequence[Scores]], counts: _Array, seeds: _Array) -> _Array:
     """`(models, metrics)` differences to the first model."""
-    needed = {int(seed) for seed in seeds}
-    values = np.array(
-        [
-            [model[s].measure(counts) if s in needed else (0.0, 0.0) for s in range(len(model))]
-            for model in scores
-        ]
-    )
+    needed = sorted({int(seed) for seed in seeds})
+    measured = np.array([[model[seed].measure(counts) for seed in needed] for model in scores])
+    values = np.zeros((len(scores), len(scores[0]), measured.shape[-1]))
+    values[:, needed] = measured
     means = values[:, seeds].mean(axis=1)
     return np.asarray(means - means[0])

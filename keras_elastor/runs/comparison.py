@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +19,12 @@ import numpy as np
 from keras_elastor.data import EncodedTable
 from keras_elastor.data.reading.raw_rows import Rows
 from keras_elastor.datasets.rows import Data
-from keras_elastor.runs.bootstrap import METRICS, Interval, paired_differences
+from keras_elastor.runs.bootstrap import Interval, paired_differences
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.errors import OutOfTimeError
 from keras_elastor.runs.own_table import encoded_rows, own_configs
+from keras_elastor.runs.pictures import draw
 from keras_elastor.runs.runner import RunResult, run
 from keras_elastor.runs.time_budget import seconds_of
 from keras_elastor.training.protocol import Protocol
@@ -49,7 +51,8 @@ class ComparedModel:
         parameters: Number of weights, `{"dense": ..., "embedding": ...}`; `{"trees": ...}` of
             gradient boosting.
         split: What the metrics are of: "test", or "valid" where there are no test rows.
-        values: Metrics of each seed, `{"auc": [...], "logloss": [...]}`.
+        values: Metrics of each seed, `{"auc": [...], "logloss": [...]}`; of several tasks with
+            the label behind the name.
         differences: To the first model, paired, with their confidence intervals.
     """
 
@@ -64,8 +67,7 @@ class ComparedModel:
         dense = self.parameters.get("dense")
         size = f"{self.parameters['trees']:,} trees" if dense is None else f"{dense:,}"
         cells = {"model": self.name, "dense parameters": size}
-        for metric in METRICS:
-            values = self.values[metric]
+        for metric, values in self.values.items():
             # One seed has no spread.
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
             change = self.differences[metric]
@@ -98,6 +100,21 @@ class Comparison:
         if self.left_out:
             lines += ["", f"Left out, as the time was over: {', '.join(self.left_out)}."]
         return "\n".join(lines) + "\n"
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Means and differences with their intervals, as `ke.analysis.plot_comparison`.
+
+        Args:
+            path: Where to write the picture, as `.svg` and `.png`, and its numbers, as `.csv`.
+                Default: None, nowhere.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            ImportError: If matplotlib or pandas is not installed.
+        """
+        return draw("comparison", self, path)
 
     def csv(self) -> str:
         """The table as CSV."""
@@ -196,7 +213,7 @@ def compare(
         )
     _check(configs, seeds)
     data = load_data(configs[0]) if data is None else data
-    _check_label(data)
+    _check_labels(data)
     results = _run_all(configs, seeds, data, verbose, deadline)
     comparison = _compare(configs, seeds, data, results, num_resamples)
     _write(comparison, configs, seeds)
@@ -212,14 +229,13 @@ def _require_unset(**arguments: Any) -> None:
         )
 
 
-def _check_label(data: Data) -> None:
-    if data.schema.num_tasks > 1:
-        raise ValueError("Expected a dataset with one label: models of several are not compared")
-    if data.schema.label_kinds != ("binary",):
-        raise ValueError(
-            f"Label '{data.schema.labels[0]}': expected labels of 0 and 1, whose AUC and logloss "
-            f"are compared. Received: a label of the kind '{data.schema.label_kinds[0]}'"
-        )
+def _check_labels(data: Data) -> None:
+    for label, kind in zip(data.schema.labels, data.schema.label_kinds, strict=True):
+        if kind != "binary":
+            raise ValueError(
+                f"Label '{label}': expected labels of 0 and 1, whose AUC and logloss are compared. "
+                f"Received: a label of the kind '{kind}'"
+            )
 
 
 def _run_all(
@@ -261,19 +277,36 @@ def _compare(
     left_out = [_name(config) for config in configs if _name(config) not in names]
     left_out += [f"seed {seed}" for seed in seeds if seed not in finished]
     rows = [[results[name, seed] for seed in finished] for name in names]
-    logits = [[np.load(r.folder / "logits.npy")[:, 0] for r in row] for row in rows]
-    differences = paired_differences(getattr(data, data.judged).labels, logits, num_resamples)
+    differences = _differences(data, rows, num_resamples)
     models = [
         ComparedModel(
             name,
             row[0].parameters,
             data.judged,
-            {metric: [r.metrics[data.judged][metric] for r in row] for metric in METRICS},
+            {metric: [r.metrics[data.judged][metric] for r in row] for metric in change},
             change,
         )
         for name, row, change in zip(names, rows, differences, strict=True)
     ]
     return Comparison(_folder(configs, seeds), models, tuple(left_out))
+
+
+def _differences(
+    data: Data, results: list[list[RunResult]], num_resamples: int
+) -> list[dict[str, Interval]]:
+    """The differences of each model, task by task; rows without a task's label do not count."""
+    schema = data.schema
+    labels = np.asarray(getattr(data, data.judged).labels).reshape(-1, schema.num_tasks)
+    logits = [[np.load(run.folder / "logits.npy") for run in row] for row in results]
+    found: list[dict[str, Interval]] = [{} for _ in results]
+    for task, label in enumerate(schema.labels):
+        rows = ~np.isnan(labels[:, task])
+        of_task = [[one[rows, task] for one in row] for row in logits]
+        suffix = f"_{label}" if schema.num_tasks > 1 else ""
+        changes = paired_differences(labels[rows, task], of_task, num_resamples)
+        for model, change in zip(found, changes, strict=True):
+            model |= {f"{metric}{suffix}": interval for metric, interval in change.items()}
+    return found
 
 
 def _name(config: RunConfig) -> str:

@@ -115,6 +115,9 @@ def own_configs(
     seed: int = 0,
 ) -> list[RunConfig]:
     """A config for each model; None is the default of `train` and `compare`."""
+    if models is None:
+        # Trees are of one label.
+        models = default_models(floor=rows.schema.num_tasks == 1)
     # The rows themselves are not in the config: what tells them from others is.
     dataset = Named("own_rows", {"rows": len(rows.train), "sha256": _digest(rows)})
     return [
@@ -127,7 +130,7 @@ def own_configs(
             seed,
             folder="runs" if folder is None else str(folder),
         )
-        for model in (default_models() if models is None else models)
+        for model in models
     ]
 
 
@@ -179,6 +182,6 @@ def _digest(rows: Data) -> str:
                 "Expected rows in memory, as ke.datasets.from_table gives them. Received: "
                 f"{type(split).__name__}. Name the dataset in the config of a run instead"
             )
-        for name, values in [*sorted(split.features.items()), ("", split.labels)]:
+        for name, values in [*sorted(split.columns.items()), ("", split.labels)]:
             parts.append(f"{name}\0{hash_bytes(np.ascontiguousarray(values).tobytes())}")
     return hash_text("\n".join(parts))[:16]

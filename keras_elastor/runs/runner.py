@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from keras_elastor.runs.errors import (
 )
 from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING, GradientBoosting
 from keras_elastor.runs.interrupts import Interrupts
+from keras_elastor.runs.pictures import draw
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
 from keras_elastor.schema import FeatureSchema
@@ -48,6 +50,7 @@ class RunResult:
         metrics: Of the best weights, by split: `{"valid": {"auc": ...}, "test": {...}}`.
         parameters: Number of weights, `{"dense": ..., "embedding": ...}`; `{"trees": ...}` of
             gradient boosting.
+        data: The rows of the run, where `run` was given them. Default: None.
     """
 
     folder: Path
@@ -55,6 +58,22 @@ class RunResult:
     best_step: int
     metrics: dict[str, dict[str, float]]
     parameters: dict[str, int]
+    data: Data | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Learning curves, calibration, ROC, gain and gAUC by group, as `ke.analysis.plot_run`.
+
+        Args:
+            path: Where to write the picture, as `.svg` and `.png`, and its numbers, as `.csv`.
+                Default: None, nowhere.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            ImportError: If matplotlib or pandas is not installed.
+        """
+        return draw("run", self.folder, self.data, path)
 
 
 def run(
@@ -123,17 +142,18 @@ def run(
                 "train again with it",
                 folder.path,
             )
-        return RunResult(folder.path, **finished)
+        return RunResult(folder.path, **finished, data=data)
     if time.monotonic() >= deadline:
         raise OutOfTimeError("The time is over before this run was begun or continued")
-    data = load_data(config) if data is None else data
+    rows = load_data(config) if data is None else data
     if config.model.name == GRADIENT_BOOSTING:
-        return _boost(folder, data)
-    model = _new_model(config, data.schema)
+        return dataclasses.replace(_boost(folder, rows), data=data)
+    model = _new_model(config, rows.schema)
     with folder.locked(), folder.logging(), Interrupts(deadline) as interrupts:
         try:
-            folder.create(data)
-            return _train_and_report(folder, model, data, interrupts, verbose)
+            folder.create(rows)
+            result = _train_and_report(folder, model, rows, interrupts, verbose)
+            return dataclasses.replace(result, data=data)
         except RunInterruptedError as stop:
             kind = RunInterruptedError if interrupts.pressed else OutOfTimeError
             raise kind(
@@ -210,7 +230,10 @@ def _train_and_report(
     steps_per_epoch = -(-len(data.train) // config.batch_size)
     steps = config.epochs * steps_per_epoch
     callback = RunCallback(
-        folder, data.valid.dataset(config.batch_size), steps_per_epoch, interrupts
+        folder,
+        data.valid.dataset(config.batch_size, with_group=True),
+        steps_per_epoch,
+        interrupts,
     )
     if callback.every is not None and callback.every > steps:
         raise ValueError(
@@ -326,7 +349,7 @@ def _boost(folder: RunFolder, data: Data) -> RunResult:
         found: dict[str, Any] = {
             "steps": trees.num_trees,
             "best_step": trees.num_trees,
-            "metrics": {"valid": evaluate(trees, data.valid.dataset(config.batch_size))},
+            "metrics": {"valid": evaluate(trees, data.valid)},
             "parameters": {"trees": trees.num_trees},
         }
         return _finish(folder, trees, data, found, lambda batches: batches)
@@ -342,7 +365,7 @@ def _finish(
     """Measure the test rows, and write what makes a run a finished one."""
     metrics = result["metrics"]
     if len(data.test):
-        batches = data.test.dataset(folder.config.batch_size)
+        batches = data.test.dataset(folder.config.batch_size, with_group=True)
         metrics["test"] = evaluate(model, interruptible(batches))
     batches = getattr(data, data.judged).dataset(folder.config.batch_size)
     folder.write_logits(_logits(model, interruptible(batches)))

@@ -55,7 +55,7 @@ class FuxiCTRProtocol(Protocol):
             `embedding_regularizer`. Default: None, whatever the model was made with.
         max_gradient_norm: Global norm to which larger gradients are scaled. Default: 10.
         arguments: Those of `Protocol`: `monitor`, `evaluate_every`, `patience`, `min_delta`,
-            `learning_rate_factor` and `min_learning_rate`.
+            `learning_rate_factor`, `min_learning_rate` and `redraw_embeddings`.
 
     The initialisers of this package's layers are FuxiCTR's.
 

@@ -37,8 +37,8 @@ class KerasProtocol(Protocol):
             "binary_crossentropy".
         learning_rate_factor: What the learning rate is multiplied by at an evaluation without
             gain. Default: 1.
-        arguments: The others of `Protocol`: `monitor`, `evaluate_every`, `patience`, `min_delta`
-            and `min_learning_rate`. Regularizers are arguments of the model.
+        arguments: The others of `Protocol`: `monitor`, `evaluate_every`, `patience`, `min_delta`,
+            `min_learning_rate` and `redraw_embeddings`. Regularizers are arguments of the model.
 
     Example:
 

@@ -143,7 +143,11 @@ class Protocol(abc.ABC):
         """
         for name, kind in _PROTOCOLS.items():
             if kind is type(self):
-                return {"name": name, **dataclasses.asdict(self)}
+                values = dataclasses.asdict(self)
+                # What runs were called before there was this option, they are called still.
+                if not self.redraw_embeddings:
+                    del values["redraw_embeddings"]
+                return {"name": name, **values}
         raise ValueError(
             f"Expected a protocol with a name, to keep it in a config. Received: "
             f'{type(self).__name__}. Decorate it by @ke.training.register_protocol("name")'

@@ -151,7 +151,8 @@ def _batches(rows: Any, batch_size: int | None, is_trained: bool = True) -> Any:
     if hasattr(rows, "rebatch"):
         return rows if batch_size is None else _rebatched(rows, batch_size)
     if hasattr(rows, "dataset"):
-        return rows.dataset(batch_size or 4096, shuffle=is_trained)
+        size = batch_size or 4096
+        return rows.dataset(size, shuffle=is_trained, with_group=not is_trained)
     if batch_size is not None and is_trained:
         raise keras_tuner.errors.FatalValueError(
             "'batch_size': expected a space without it, or rows whose batches can be made anew: a "

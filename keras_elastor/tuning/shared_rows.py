@@ -35,7 +35,7 @@ def write_rows(data: Data, folder: Path) -> None:
         for name in _SPLITS:
             split = getattr(data, name)
             make_folder(made / name)
-            for index, (feature, values) in enumerate(split.features.items()):
+            for index, (feature, values) in enumerate(split.columns.items()):
                 np.save(made / name / f"{index}.npy", _plain(values))
                 (made / name / f"{index}.txt").write_text(feature, encoding="utf-8")
             np.save(made / name / "labels.npy", split.labels)
@@ -52,7 +52,9 @@ def open_rows(folder: Path, with_test: bool = True) -> Data:
         with_test: Whether to open the test rows; otherwise there are none. Default: yes.
     """
     schema = FeatureSchema.from_json((folder / _MARK).read_text(encoding="utf-8"))
-    splits = {name: _open_split(folder / name) for name in _SPLITS if name != "test" or with_test}
+    splits = {
+        name: _open_split(folder / name, schema) for name in _SPLITS if name != "test" or with_test
+    }
     return Data(schema, splits["train"], splits["valid"], splits.get("test", no_rows()))
 
 
@@ -61,14 +63,15 @@ def no_rows() -> Split:
     return Split({}, np.zeros(0, np.float32))
 
 
-def _open_split(folder: Path) -> Split:
-    features = {
+def _open_split(folder: Path, schema: FeatureSchema) -> Split:
+    columns = {
         path.read_text(encoding="utf-8"): np.load(path.with_suffix(".npy"), mmap_mode="r")
         for path in sorted(folder.glob("*.txt"), key=lambda path: int(path.stem))
     }
-    weights = folder / "weights.npy"
-    labels = np.load(folder / "labels.npy", mmap_mode="r")
-    return Split(features, labels, np.load(weights, mmap_mode="r") if weights.exists() else None)
+    group = {name: columns.pop(name) for name in columns.keys() - set(schema.names)}
+    path = folder / "weights.npy"
+    weights = np.load(path, mmap_mode="r") if path.exists() else None
+    return Split(columns, np.load(folder / "labels.npy", mmap_mode="r"), weights, group)
 
 
 def _plain(values: Any) -> Any:

@@ -43,7 +43,7 @@ _NUMBER_IN_TEXT = re.compile(r"\b(?:errno =|os error) (\d+)")
 _PART = ".part_"
 _PIECE_BYTES = 1 << 22
 # Those that results of a run depend on.
-_RUN_PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch", "polars")
+_RUN_PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch", "polars", "scikit-learn")
 
 _logger = logging.getLogger(__name__)
 

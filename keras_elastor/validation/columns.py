@@ -35,6 +35,12 @@ def as_features(x: Any) -> Any:
     return x
 
 
+def is_split(x: Any) -> bool:
+    """Whether rows are a `ke.data.Split`, whose room lies above this one."""
+    names = ("features", "labels", "weights", "columns")
+    return callable(getattr(x, "dataset", None)) and all(hasattr(x, name) for name in names)
+
+
 def as_labels(y: Any, name: str = "label") -> Any:
     """An array for a column or a frame of labels; whatever else is returned itself."""
     if _is_a(y, "DataFrame"):

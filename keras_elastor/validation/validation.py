@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_elastor.schema import FeatureSchema
-from keras_elastor.validation.columns import as_features, as_labels
+from keras_elastor.validation.columns import as_features, as_labels, is_split
 from keras_elastor.validation.rules import PREFIX, Rule, pair_with_rules
 from keras_elastor.validation.tf_guard import guard_tf_dataset
 
@@ -67,8 +67,8 @@ the column with the vocabulary of the schema; unknown values have the last id, 4
         ValueError: If something is wrong or missing. The message names the column, the row (counted
             from 0 over the whole dataset), the value, what was expected and what to do.
     """
-    if all(hasattr(dataset, name) for name in ("features", "labels", "weights")):
-        dataset = (dataset.features, dataset.labels, dataset.weights)
+    if is_split(dataset):
+        dataset = (dataset.columns, dataset.labels, dataset.weights)
     dataset = _as_arrays(dataset)
     if isinstance(dataset, Mapping | tuple):
         return _check_batch(dataset, schema)
@@ -169,8 +169,16 @@ def _no_batches(x: Any) -> ValueError:
         "column per feature, or batches of those in a tf.data.Dataset, a keras.utils.PyDataset, a "
         "torch DataLoader or a generator. Received: "
         f"{type(x).__name__}{length if shape is None else f' of shape {tuple(shape)}'}. "
-        "Name the columns in a dict"
+        f"{_what_to_write(x)}"
     )
+
+
+def _what_to_write(x: Any) -> str:
+    if is_split(getattr(x, "train", None)):
+        return "Its training rows are `data.train`: write model.fit(data.train, batch_size=...)"
+    if callable(getattr(x, "dataset", None)):
+        return "Write model.fit(rows.dataset(batch_size=4096, shuffle=True))"
+    return "Name the columns in a dict"
 
 
 @contextlib.contextmanager

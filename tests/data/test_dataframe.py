@@ -33,7 +33,7 @@ def test_infers_encodes_and_explains(frame):
         label="click",
         group="user",
     )
-    features = {name: values.tolist() for name, values in table.train.features.items()}
+    features = {name: values.tolist() for name, values in table.train.columns.items()}
     assert features == {
         "user": [1, 1, 2, 3],
         "item": [1, 2, 1, 3],
@@ -74,7 +74,7 @@ def test_new_rows_have_the_same_ids():
     assert features["seen"].tolist() == [[2, 3], [0, 0], [4, 0]]
     assert set(features) == set(table.schema.names)
     valid = table.split(POLARS[:2])
-    assert valid.features["user_group"].tolist() == [7, 7]
+    assert valid.group["user_group"].tolist() == [7, 7]
     model = ke.models.DNN(table.schema, embedding_dim=2, hidden_units=(3,))
     assert model.predict(features, verbose=0).shape == (3, 1)
 
@@ -124,3 +124,21 @@ def test_a_label_whose_name_is_a_number():
     data = ke.data.from_dataframe(frame, label="1")
     assert data.train.labels.tolist() == [0, 1]
     assert tuple(data.schema.names) == ("0",)
+
+
+OPTIONAL = ("click", ke.Label("rating", "regression", optional=True))
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
+def test_an_empty_label_of_an_optional_task_is_missing(frame):
+    rows = frame({"item": list("abca"), "click": [1, 0, 0, 1], "rating": [2.5, None, 4.0, None]})
+    table = ke.data.from_dataframe(rows, label=OPTIONAL)
+    np.testing.assert_array_equal(table.train.labels, [[1, 2.5], [0, np.nan], [0, 4], [1, np.nan]])
+    with raises_value_error("Row 1", "rating", "a finite number as label."):
+        ke.data.from_dataframe(rows, label=("click", ke.Label("rating", "regression")))
+
+
+def test_a_wrong_label_of_an_optional_task_is_wrong():
+    rows = {"item": list("ab"), "click": [1, 0], "rating": ["2", "many"]}
+    with raises_value_error("rating", "a finite number as label, or nothing", "many"):
+        ke.data.from_dataframe(rows, label=OPTIONAL)

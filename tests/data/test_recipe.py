@@ -88,7 +88,7 @@ def test_schema_of_the_vocabularies():
         (lambda: Recipe.from_config({"columns": [{"name": "a"}]}), ["type=None"]),
         (
             lambda: Recipe.from_config({"columns": [{"type": "NumericColumn", "min": 1}]}),
-            ["'min'"],
+            ["'columns.0.min'"],
         ),
         (lambda: Recipe.from_config({"columns": FULL.get_config()["columns"], "x": 1}), ["'x'"]),
         (lambda: Recipe.from_json("{"), []),

@@ -158,7 +158,8 @@ def test_features_are_those_of_the_schema_and_the_group(folder):
     assert data.schema.label == "is_click"
     assert data.schema.group_column == "user_id_group"
     for split in (data.train, data.valid, data.test):
-        assert list(split.features) == [*data.schema.names, "user_id_group"]
+        assert list(split.features) == list(data.schema.names)
+        assert list(split.group) == ["user_id_group"]
         for feature in data.schema.features:
             values = split.features[feature.name]
             assert values.dtype == np.int32
@@ -167,10 +168,10 @@ def test_features_are_those_of_the_schema_and_the_group(folder):
 
 def test_group_is_the_exact_user_in_every_split(folder):
     data = ke.datasets.kuairand_pure(folder)
-    assert data.train.features["user_id_group"].tolist() == [0, 1, 0]
-    assert data.valid.features["user_id_group"].tolist() == [2, 1]
-    assert data.test.features["user_id_group"].tolist() == [1, 0]
-    assert data.train.features["user_id_group"].dtype == np.int32
+    assert data.train.group["user_id_group"].tolist() == [0, 1, 0]
+    assert data.valid.group["user_id_group"].tolist() == [2, 1]
+    assert data.test.group["user_id_group"].tolist() == [1, 0]
+    assert data.train.group["user_id_group"].dtype == np.int32
 
 
 def test_users_and_videos_are_joined_and_constant_columns_left_out(tmp_path):
@@ -340,7 +341,7 @@ def test_a_user_with_two_histories_is_named(folder):
 
 def test_without_training_days_there_is_nothing_to_learn(tmp_path):
     folder = write_files(tmp_path, [impression(1, 10, 20220424), impression(1, 10, 20220503)])
-    with raises_value_error(LOG, 20220425, 20220502, "none"):
+    with raises_value_error(LOG, 20220425, 20220503, "none"):
         ke.datasets.kuairand_pure(folder)
 
 
@@ -372,3 +373,25 @@ def test_the_preprocessor_encodes_further_rows(folder):
     features = data.preprocessor.features([row])
     assert decode(data, "video_id", features["video_id"]) == [11]
     assert decode(data, "watch_history", features["watch_history"]) == [[10, 11]]
+
+
+def test_other_days(folder):
+    data = ke.datasets.kuairand_pure(folder, valid_from=20220502, test_from=20220504)
+    assert [len(split) for split in (data.train, data.valid, data.test)] == [2, 2, 3]
+    # Vocabularies are of the training rows alone.
+    assert column(data, "valid", "video_id") == [11, "?"]
+    with raises_value_error("valid_from=20220505", "test_from=20220503"):
+        ke.datasets.kuairand_pure(folder, valid_from=20220505, test_from=20220503)
+
+
+def test_several_tasks(tmp_path):
+    rows = [{**row, "is_like": number % 2} for number, row in enumerate(ROWS)]
+    folder = write_files(tmp_path, rows, EARLIER)
+    data = ke.datasets.kuairand_pure(folder, labels=["is_like", "is_click"])
+    assert data.schema.labels == ("is_like", "is_click")
+    assert data.train.labels.tolist() == [[1, 1], [0, 0], [1, 1]]
+    alone = ke.datasets.kuairand_pure(folder)
+    assert data.schema.features == alone.schema.features
+    np.testing.assert_array_equal(data.valid.labels[:, 1], alone.valid.labels)
+    with raises_value_error("is_click, long_view, is_like", "'play_time_ms'"):
+        ke.datasets.kuairand_pure(folder, labels=["play_time_ms"])

@@ -76,7 +76,7 @@ def test_the_group_of_a_table_and_of_prepared_files_is_the_same(tmp_path, kind):
     recipe = ke.data.Recipe(columns, "click", group="user", group_dtype="string")
     assert ke.data.Recipe.from_json(recipe.to_json()) == recipe
     table = ke.data.from_dataframe(frame, recipe=recipe)
-    groups = table.train.features["user"]
+    groups = table.train.group["user"]
     assert groups.dtype == np.int64
     _, expected = np.unique(NUMBERS, return_inverse=True)
     _, first = np.unique(groups, return_index=True)
@@ -87,12 +87,12 @@ def test_the_group_of_a_table_and_of_prepared_files_is_the_same(tmp_path, kind):
         path = tmp_path / f"rows.{suffix}"
         frame.write_csv(path) if suffix == "csv" else frame.write_parquet(path)
         ke.data.prepare({"train": path}, recipe, tmp_path / suffix, progress=False)
-        (features, label), *_ = ke.data.load(tmp_path / suffix, "train", batch_size=8)
+        (features, label), *_ = ke.data.load(tmp_path / suffix, "train", 8, with_group=True)
         np.testing.assert_array_equal(features["user"].numpy(), groups)
         np.testing.assert_array_equal(label.numpy(), table.train.labels)
     model = ke.models.LogisticRegression(table.schema)
     scores = model.predict(table.train.features, verbose=0)[:, 0]
-    found = ke.evaluate(model, (table.train.features, table.train.labels))["gauc"]
+    found = ke.evaluate(model, table.train)["gauc"]
     assert found == ke.metrics.group_auc(LABELS, scores, NUMBERS)
     model.compile()
     model.fit(table.train.features, table.train.labels, verbose=0)
@@ -103,7 +103,7 @@ def test_a_recipe_is_inferred_for_groups_of_any_type():
         table = ke.data.from_dataframe(frame, label="click", group="user")
         assert table.recipe.group_dtype == "string"
         assert table.schema.group_column == "user_group"
-        assert len(set(table.train.features["user_group"].tolist())) == 3
+        assert len(set(table.train.group["user_group"].tolist())) == 3
     numbers = ke.data.infer_recipe(pl.DataFrame({**FRAME, "user": NUMBERS}), "click", "user")
     assert numbers.group_dtype == "integer"
 

@@ -13,7 +13,7 @@ from keras_elastor.runs.run_callback import RunCallback
 DNN = {"name": "dnn", "arguments": {"embedding_dim": 4, "hidden_units": [8], "dropout": 0.2}}
 
 # Both protocols, with a state that a resumed run needs: a learning rate that was lowered, or a
-# schedule.
+# schedule and tables that are drawn anew at the second epoch.
 PROTOCOLS = {
     "fuxictr": {"learning_rate": 0.01, "evaluate_every": 7, "patience": 9},
     "keras": {
@@ -28,6 +28,7 @@ PROTOCOLS = {
         },
         "evaluate_every": 7,
         "patience": 9,
+        "redraw_embeddings": True,
     },
 }
 

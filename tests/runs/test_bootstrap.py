@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
-from keras_elastor.runs.bootstrap import _Scores, paired_differences
+from keras_elastor.runs.bootstrap import RowScores, paired_differences
 from tests.metrics.test_exact import impressions
 
 pytestmark = pytest.mark.backend_free
@@ -12,7 +12,7 @@ def test_resampled_metrics_equal_those_of_repeated_rows():
     labels, logits = impressions(500, 0.3)
     logits = np.round(logits, 1)
     counts = np.random.default_rng(0).integers(0, 4, 500)
-    auc, logloss = _Scores(labels, logits).measure(counts)
+    auc, logloss = RowScores(labels, logits).measure(counts)
     repeated = np.repeat(labels, counts), np.repeat(logits, counts)
     assert auc == pytest.approx(ke.metrics.exact_auc(*repeated), abs=1e-12)
     assert logloss == pytest.approx(ke.metrics.log_loss_from_logits(*repeated), abs=1e-12)

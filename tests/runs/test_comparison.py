@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.datasets.rows import Data
 from keras_elastor.metrics import exact_auc, log_loss_from_logits
 from keras_elastor.runs import comparison, interrupts, runner
 from tests.assertions import raises_value_error
@@ -221,3 +222,37 @@ class TestWrong:
         logits = np.load(run / "logits.npy")[:, 0]
         expected = ke.metrics.exact_auc(data.valid.labels, logits)
         assert cells["valid auc"] == f"{expected:.5f}"
+
+
+def test_tasks_are_compared_by_the_names_of_their_labels(tmp_path, monkeypatch):
+    """Of a task whose label some rows lack, the other rows count."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (60, 2)).astype("float32")
+    labels[::3, 1] = np.nan
+    schema = ke.FeatureSchema([ke.Numeric("x")], label=("click", ke.Label("like", optional=True)))
+    test = ke.data.Split({"x": labels[:, 0]}, labels)
+    data = Data(schema, test, test, test)
+
+    def run(config, *arguments):
+        folder = tmp_path / config.name
+        folder.mkdir()
+        signal = {"narrow": 0.5, "wide": 2.0}[config.name]
+        noise = np.random.default_rng(1).normal(size=(60, 2))
+        logits = signal * (np.nan_to_num(labels) - 0.5) + noise
+        np.save(folder / "logits.npy", logits.astype("float32"))
+        has = ~np.isnan(labels[:, 1])
+        metrics = {
+            "auc_click": exact_auc(labels[:, 0], logits[:, 0]),
+            "logloss_click": 0.5,
+            "auc_like": exact_auc(labels[has, 1], logits[has, 1]),
+            "logloss_like": 0.5,
+        }
+        return ke.runs.RunResult(folder, 1, 1, {"test": metrics}, {"dense": 1, "embedding": 1})
+
+    monkeypatch.setattr(comparison, "run", run)
+    first, second = ke.runs.compare(make_configs(tmp_path), [0], num_resamples=20, data=data).models
+    for task in ("click", "like"):
+        change = second.values[f"auc_{task}"][0] - first.values[f"auc_{task}"][0]
+        assert second.differences[f"auc_{task}"].difference == pytest.approx(change, abs=1e-6)
+        assert change > 0
+    assert "difference of auc_like" in second.cells()

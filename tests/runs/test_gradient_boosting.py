@@ -68,7 +68,7 @@ def test_it_finds_what_a_feature_tells(informative, at_least, at_most):
     splits = (split(size, informative, seed) for seed, size in enumerate(sizes))
     data = ke.runs.Data(SCHEMA, *splits)
     trees = GradientBoosting(SCHEMA, 0, {}).fit(data)
-    scores = ke.evaluate(trees, data.test.dataset(500))
+    scores = ke.evaluate(trees, data.test)
     assert at_least < scores["auc"] < at_most
     assert set(scores) == {"auc", "logloss", "gauc"}
     assert scores["logloss"] < 0.7
@@ -105,7 +105,7 @@ def test_other_labels():
 
     schema = ke.FeatureSchema(SCHEMA.features, label=ke.Label("plays", "count"))
     data = ke.runs.Data(schema, *(split(2000, "few", seed, count) for seed in range(3)))
-    scores = ke.evaluate(GradientBoosting(schema, 0, {}).fit(data), data.test.dataset(500))
+    scores = ke.evaluate(GradientBoosting(schema, 0, {}).fit(data), data.test)
     mean = data.train.labels.mean()
     labels = data.test.labels
     assert scores["rmse"] < 0.95 * np.sqrt(np.mean((labels - mean) ** 2))

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.runs import own_table
 from keras_elastor_command import main
 from tests.assertions import raises_value_error
 
@@ -26,6 +27,7 @@ def table(rows=600):
 
 
 TRAIN = ["train", "--table", "clicks.csv", "--label", "click", "--model", "dnn"]
+COMPARE = ["compare", "--table", "clicks.csv", "--label", "click"]
 ARGUMENTS = {"label": "click", "drop": ["day"], "numeric": ["price"]}
 
 
@@ -143,9 +145,32 @@ class TestCommands:
         assert main(["infer", "clicks.csv", "--label", "click", "--output", "mine.yaml"]) == 0
         assert main([*train, *hidden, "--recipe", "mine.yaml"]) == 0
 
+    def test_compare_on_a_table(self, capsys, monkeypatch):
+        pytest.importorskip("sklearn")
+        monkeypatch.setattr(own_table, "MODELS", ("logistic_regression", "fm"))
+        compare = ["compare", "--table", "clicks.csv", "--label", "click", "--epochs", "1"]
+        compare += ["--seeds", "0", "--quiet"]
+        assert main([*compare, "--time-budget", "1h"]) == 0
+        shown = capsys.readouterr().out
+        assert [line.split(" | ")[0] for line in shown.splitlines() if line.startswith("| ")] == [
+            "| model",
+            "| gradient_boosting",
+            "| logistic_regression",
+            "| fm",
+        ]
+        assert "Left out" not in shown
+        # What was finished stands in the table without training, however short the time.
+        assert main([*compare, "--time-budget", "0.001s", "--no-floor"]) == 0
+        shown = capsys.readouterr().out
+        assert "| fm |" in shown
+        assert "gradient_boosting" not in shown
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
+            (["compare", "--seeds", "0"], ["--models", "--table"]),
+            ([*COMPARE, "--time-budget", "soon"], ["soon", "10m"]),
+            ([*COMPARE, "--no-floor", "--models", "gradient_boosting"], ["--no-floor", "both"]),
             (["train", "--label", "click", "--model", "dnn"], ["--table"]),
             (["train", "--table", "a.csv", "--dataset", "synthetic", "--model", "dnn"], ["either"]),
             (["train", "--table", "a.csv", "--model", "dnn"], ["a.csv", "no such file"]),

@@ -131,6 +131,20 @@ def test_a_training_continued_at_an_epoch_ends_alike():
         np.testing.assert_array_equal(numpy(one), numpy(other), err_msg=one.path)
 
 
+@pytest.mark.parametrize("kind", [ke.training.FuxiCTRProtocol, ke.training.KerasProtocol])
+def test_protocols_draw_where_they_are_asked_to(kind):
+    asked, plain = (kind(monitor={"logloss": -1}, redraw_embeddings=on) for on in (True, False))
+    arguments = {"batch_size": 16, "shuffle": False, "epochs": 2, "verbose": 0}
+    one, other = make_model(), make_model()
+    asked.compile(one)
+    plain.compile(other)
+    one.fit(*ROWS, callbacks=[asked.callback(ROWS, seed=3)], **arguments)
+    drawing = ke.training.RedrawEmbeddings(3)
+    other.fit(*ROWS, callbacks=[drawing, plain.callback(ROWS)], **arguments)
+    for first, second in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(numpy(first), numpy(second), err_msg=first.path)
+
+
 def test_frozen_and_kept_tables_stay():
     model = trained(make_model())
     linear = model.get_layer("linear")

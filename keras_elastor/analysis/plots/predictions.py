@@ -1,15 +1,19 @@
-"""Pictures of a training's metrics and of what its predictions are worth."""
+"""Pictures of a training's metrics and of what its predictions are worth.
+
+Each draws on an axis, and `plot_...` puts one of them on a picture of its own.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from keras_elastor.analysis.plots.style import (
     GREY,
     finish,
     label_stages,
+    legend_outside,
     new_figure,
     open_axis,
     shortened,
@@ -37,28 +41,33 @@ def plot_learning_curves(
     axes = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
     styles = styles_of(names or list(evaluations))
     for name, frame in evaluations.items():
-        style = styles[name]
         for axis, metric in zip(axes, metrics, strict=True):
-            if metric not in frame:
-                continue
-            axis.plot(frame.step, frame[metric], label=shortened(name), markersize=4, **style)
-            best = frame[frame.gain.astype(bool)].tail(1)
-            axis.plot(
-                best.step,
-                best[metric],
-                marker="o",
-                markersize=11,
-                markerfacecolor="none",
-                color=style["color"],
-                linestyle="none",
-            )
+            if metric in frame:
+                draw_learning_curve(axis, frame, metric, name, styles[name])
     for axis, metric in zip(axes, metrics, strict=True):
         axis.set_ylabel(f"validation {metric}")
         open_axis(axis)
     axes[-1].set_xlabel("training steps (circle: the best weights)")
     axes[0].set_title("Learning curves", fontsize=10)
-    _legend(figure)
+    legend_outside(figure)
     return finish(figure, path, together(evaluations))
+
+
+def draw_learning_curve(
+    axis: Any, frame: Any, metric: str, name: str, style: Mapping[str, Any]
+) -> None:
+    """One metric of one model, with a circle at the best weights."""
+    axis.plot(frame.step, frame[metric], label=shortened(name), markersize=4, **style)
+    best = frame[frame.gain.astype(bool)].tail(1)
+    axis.plot(
+        best.step,
+        best[metric],
+        marker="o",
+        markersize=11,
+        markerfacecolor="none",
+        color=style["color"],
+        linestyle="none",
+    )
 
 
 def plot_calibration(
@@ -73,8 +82,11 @@ def plot_calibration(
         path: Where to write picture and numbers. Default: None, nowhere.
         names: As for `plot_rank_trajectories`.
     """
-    figure = new_figure(4.6)
-    axis = figure.subplots()
+    return _plot(draw_calibration, 4.6, curves, path, names)
+
+
+def draw_calibration(axis: Any, curves: Mapping[str, Any], names: Sequence[str] | None) -> None:
+    """Observed click rates against predicted ones."""
     for name, frame, style in _lines(curves, names):
         axis.errorbar(
             frame.predicted,
@@ -94,8 +106,35 @@ def plot_calibration(
     axis.set_xlabel("mean predicted probability of a bin")
     axis.set_ylabel("observed rate")
     axis.set_title("Calibration (bars: 2 standard errors; dashed: right)", fontsize=10)
-    _legend(figure)
-    return finish(figure, path, together(curves))
+
+
+def draw_gain(axis: Any, curves: Mapping[str, Any], names: Sequence[str] | None) -> None:
+    """Share of all clicks among the rows of the highest predictions."""
+    for name, frame, style in _lines(curves, names):
+        share, found = frame.share_of_rows, frame.true_positive_rate
+        axis.plot(share, found, label=shortened(name), **{**style, "marker": None})
+    _unit_square(axis)
+    axis.set_xlabel("share of the rows, highest predictions first")
+    axis.set_ylabel("share of the clicks among them")
+    axis.set_title("Gain (dashed: rows in random order)", fontsize=10)
+
+
+def draw_roc(axis: Any, curves: Mapping[str, Any], names: Sequence[str] | None) -> None:
+    """True against false positives at every threshold."""
+    for name, frame, style in _lines(curves, names):
+        wrong, found = frame.false_positive_rate, frame.true_positive_rate
+        axis.plot(wrong, found, label=shortened(name), **{**style, "marker": None})
+    _unit_square(axis)
+    axis.set_xlabel("false positive rate")
+    axis.set_ylabel("true positive rate")
+    axis.set_title("ROC (dashed: chance)", fontsize=10)
+
+
+def _unit_square(axis: Any) -> None:
+    axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1.02)
+    open_axis(axis, grid="both")
 
 
 def plot_group_auc(
@@ -110,8 +149,11 @@ def plot_group_auc(
         path: Where to write picture and numbers. Default: None, nowhere.
         names: As for `plot_rank_trajectories`.
     """
-    figure = new_figure(3.8)
-    axis = figure.subplots()
+    return _plot(draw_group_auc, 3.8, groups, path, names)
+
+
+def draw_group_auc(axis: Any, groups: Mapping[str, Any], names: Sequence[str] | None) -> None:
+    """GAUC by the number of rows of a group."""
     smallest = sorted({size for frame in groups.values() for size in frame.smallest})
     for name, frame, style in _lines(groups, names):
         places = [smallest.index(size) for size in frame.smallest]
@@ -121,8 +163,19 @@ def plot_group_auc(
     axis.set_xlabel("rows of a group")
     axis.set_ylabel("gAUC (dashed: chance)")
     axis.set_title("gAUC by the size of the group", fontsize=10)
-    _legend(figure)
-    return finish(figure, path, together(groups))
+
+
+def _plot(
+    draw: Callable[[Any, Mapping[str, Any], Sequence[str] | None], None],
+    height: float,
+    frames: Mapping[str, Any],
+    path: str | os.PathLike[str] | None,
+    names: Sequence[str] | None,
+) -> Any:
+    figure = new_figure(height)
+    draw(figure.subplots(), frames, names)
+    legend_outside(figure)
+    return finish(figure, path, together(frames))
 
 
 def _lines(
@@ -143,15 +196,3 @@ def _lines(
     styles = styles_of([f"{model}, {label}" for model in names or frames for label in labels])
     for (model, label), frame in pairs.items():
         yield f"{model}, {label}", frame, styles[f"{model}, {label}"]
-
-
-def _legend(figure: Any) -> None:
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        frameon=False,
-        fontsize="small",
-        ncols=min(2, len(labels)),
-        loc="outside lower center",
-    )

@@ -85,6 +85,22 @@ def legend_below(axis: Any, columns: int) -> None:
     )
 
 
+def legend_outside(figure: Any) -> None:
+    """One legend below all panels, of the lines of the first one that has any."""
+    for axis in figure.axes:
+        handles, labels = axis.get_legend_handles_labels()
+        if labels:
+            figure.legend(
+                handles,
+                labels,
+                frameon=False,
+                fontsize="small",
+                ncols=min(2, len(labels)),
+                loc="outside lower center",
+            )
+            return
+
+
 def together(frames: Mapping[str, Any]) -> Any:
     """The frames of several models as one, whose first column is `model`."""
     pandas = import_optional("pandas", "analysis")

@@ -87,8 +87,13 @@ class BlockLayout:
                 np.concatenate([part[block] for part in parts], axis=1, out=matrices[name][block])
         return matrices
 
-    def unpack(self, matrices: Mapping[str, Any]) -> tuple[Any, ...]:
-        """`(features, label)` or `(features, label, weight)` of matrices as TensorFlow tensors."""
+    def unpack(self, matrices: Mapping[str, Any], with_group: bool = False) -> tuple[Any, ...]:
+        """`(features, label)` or `(features, label, weight)` of matrices as TensorFlow tensors.
+
+        Args:
+            matrices: What `parse` gave.
+            with_group: Whether the group is among the features, where there is one.
+        """
         tf = import_tensorflow()
         columns: dict[str, Any] = {}
         for name, widths, _ in self._matrices():
@@ -101,12 +106,14 @@ class BlockLayout:
         }
         features = {
             name: columns[name] if name in wide else columns[name][:, 0]
-            for name in (*self.schema.names, self.schema.group_column)
-            if name in columns
+            for name in self.schema.names
         }
         group = self.schema.group_column
-        if self.has_wide_group and group is not None:
-            features[group] = tf.bitcast(columns[group], tf.int64)
+        if with_group and group is not None:
+            is_wide = self.has_wide_group
+            features[group] = (
+                tf.bitcast(columns[group], tf.int64) if is_wide else columns[group][:, 0]
+            )
         label = columns["/labels"] if self.schema.num_tasks > 1 else columns["/labels"][:, 0]
         weight = (columns["/weight"][:, 0],) if self.has_weight else ()
         return (features, label, *weight)

@@ -26,6 +26,7 @@ def load(
     drop_remainder: bool = False,
     reshuffle: bool = True,
     worker: tuple[int, int] = (0, 1),
+    with_group: bool = False,
 ) -> Dataset:
     """Read prepared data as a `tf.data.Dataset` of `(features, label)` batches.
 
@@ -46,13 +47,16 @@ def load(
             batch has one shape.
         reshuffle: Whether every pass over a shuffled dataset has another order. Default: yes.
         worker: Index and number of the workers that share an epoch; each reads shards of its own.
+        with_group: Whether the group of each row travels with the features, under
+            `schema.group_column`, as `ke.evaluate` needs it for gAUC. Default: no, a batch holds
+            features only.
 
     Returns:
         The dataset; its cardinality is known. A batch is `(features, label)`, or
         `(features, label, weight)` where the recipe names a weight. `features` is a dict of a
-        tensor per feature, and of the group under `schema.group_column`: `(batch,)` int32 or
-        float32, `(batch, max_length)` int32 for histories. `label` is `(batch,)` float32, or
-        `(batch, tasks)`. With JAX or PyTorch as the backend, TensorFlow is kept off accelerators.
+        tensor per feature: `(batch,)` int32 or float32, `(batch, max_length)` int32 for histories.
+        `label` is `(batch,)` float32, or `(batch, tasks)`. With JAX or PyTorch as the backend,
+        TensorFlow is kept off accelerators.
 
     Example: see `ke.data.prepare`.
 
@@ -88,7 +92,8 @@ def load(
     tf = import_tensorflow()
     windows = _windows(tf, paths, layout, shuffle, seed, reshuffle)
     batches = windows.rebatch(batch_size, drop_remainder=drop_remainder).map(
-        without_autograph(layout.unpack), num_parallel_calls=tf.data.AUTOTUNE
+        without_autograph(lambda matrices: layout.unpack(matrices, with_group)),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     cardinality = rows // batch_size if drop_remainder else -(-rows // batch_size)
     return batches.apply(tf.data.experimental.assert_cardinality(cardinality)).prefetch(

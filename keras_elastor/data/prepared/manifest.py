@@ -47,12 +47,14 @@ class Shard:
         num_bytes: Its size.
         positives: Sum of the labels for each task: of binary ones, the rows whose label is 1.
         rejected: Rows of the source that were left out.
+        missing: Rows without the label for each task; () where no label may be missing.
     """
 
     rows: int
     num_bytes: int
     positives: tuple[int | float, ...]
     rejected: int = 0
+    missing: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +81,18 @@ class SplitManifest:
 
     @property
     def label_rates(self) -> tuple[float, ...]:
-        """Mean of the labels for each task: of binary ones, the share of rows with a 1."""
+        """Mean of the labels for each task: of binary ones, the share of rows with a 1.
+
+        Rows without a label do not count.
+        """
         totals = zip(*(shard.positives for shard in self.shards), strict=True)
-        return tuple(sum(total) / max(self.rows, 1) for total in totals)
+        missing = zip(
+            *(shard.missing or (0,) * len(shard.positives) for shard in self.shards), strict=True
+        )
+        return tuple(
+            sum(total) / max(self.rows - sum(without), 1)
+            for total, without in zip(totals, missing, strict=True)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +203,17 @@ def _split_from_config(config: dict[str, Any]) -> SplitManifest:
 
 def shard_from_config(config: dict[str, Any]) -> Shard:
     """A shard of the plain values of its fields."""
-    return Shard(**{**config, "positives": tuple(config["positives"])})
+    # Folders of before have no "missing".
+    lists = {name: tuple(config.get(name, ())) for name in ("positives", "missing")}
+    return Shard(**{**config, **lists})
+
+
+def measure_labels(labels: np.ndarray) -> tuple[tuple[int | float, ...], tuple[int, ...]]:
+    """The sums of labels `(rows, tasks)` and how many are missing, for each task."""
+    is_missing = np.isnan(labels)
+    missing = is_missing.sum(axis=0)
+    sums = np.where(is_missing, 0.0, labels).sum(axis=0, dtype=np.float64)
+    return plain_sums(sums), tuple(missing.tolist()) if missing.any() else ()
 
 
 def plain_sums(sums: np.ndarray) -> tuple[int | float, ...]:

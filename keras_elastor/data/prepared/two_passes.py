@@ -12,8 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from keras_elastor.data.prepared.blocks import (
     BlockLayout,
     shard_name,
@@ -27,7 +25,7 @@ from keras_elastor.data.prepared.manifest import (
     Shard,
     Source,
     SplitManifest,
-    plain_sums,
+    measure_labels,
     shard_from_config,
     versions,
 )
@@ -308,8 +306,8 @@ class Preparation:
         layout = BlockLayout.of(encoder.schema, self._recipe)
         path = part.with_suffix(".tfrecord")
         size = write_blocks(path, layout.pack(encoder.encode(rows), rows.labels, rows.weight))
-        positives = plain_sums(rows.labels.sum(axis=0, dtype=np.float64))
-        shard = Shard(len(rows), size, positives, place.rejected)
+        positives, missing = measure_labels(rows.labels)
+        shard = Shard(len(rows), size, positives, place.rejected, missing)
         write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(shard)))
         # What is written is not needed twice on the disk.
         part.unlink()

@@ -129,7 +129,9 @@ class _Checks:
 
     def label(self, label: Label) -> np.ndarray:
         is_right, expected = _LABELS[label.kind]
-        return self._numbers(label.name, is_right, expected)
+        if label.optional:
+            expected += ", or nothing"
+        return self._numbers(label.name, is_right, expected, label.optional)
 
     def weight(self, name: str) -> np.ndarray:
         return self._numbers(name, lambda values: values >= 0, "a finite weight of at least 0")
@@ -154,15 +156,25 @@ class _Checks:
         return RawColumn.of(name, array, as_codes, recipe.null_values, recipe.trim)
 
     def _numbers(
-        self, name: str, is_right: Callable[[Series], Series], expected: str
+        self,
+        name: str,
+        is_right: Callable[[Series], Series],
+        expected: str,
+        optional: bool = False,
     ) -> np.ndarray:
         pl = import_optional("polars", extra="data")
         raw = self._raw(name)
         numbers, bad = parse_values(raw.values, "float")
         rounded = numbers.cast(pl.Float32)
         bad |= ~(is_right(numbers) & rounded.is_finite()).fill_null(False)
+        rounded = rounded.set(bad, 0.0)
+        if optional:
+            missing = raw.values.is_null()
+            if raw.values.dtype.is_float():
+                missing |= raw.values.is_nan().fill_null(False)
+            bad, rounded = bad & ~missing, rounded.set(missing, float("nan"))
         self._report(bad, raw, expected)
-        return raw.rows(rounded.set(bad, 0.0).to_numpy())
+        return raw.rows(rounded.to_numpy())
 
     def _numeric(self, column: NumericColumn) -> np.ndarray:
         pl = import_optional("polars", extra="data")

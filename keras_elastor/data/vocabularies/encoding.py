@@ -158,9 +158,11 @@ class Encoder:
             return None
         key = column.table_name, told
         if key not in self._respelled:
-            tell: Any = functools.partial(text_as_kind, kind=told[0])
+            tell: Any
             if isinstance(column, CrossedColumn):
                 tell = functools.partial(combinations_as_kinds, kinds=told, fill=column.fill)
+            else:
+                tell = functools.partial(text_as_kind, kind=str(told[0]))
             self._respelled[key] = Respelled(self.vocabularies[column.table_name], tell)
         return self._respelled[key]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -12,7 +12,11 @@ from keras import ops
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import get_kernel_initializer
 from keras_elastor.layers.embedding.embedding_table import EmbeddingTable
-from keras_elastor.layers.embedding.history_pooling import HistoryPooling
+from keras_elastor.layers.embedding.history_pooling import (
+    HistoryPooling,
+    check_poolings,
+    pooling_of,
+)
 from keras_elastor.layers.embedding.mean_pooling import MeanPooling
 from keras_elastor.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
@@ -52,7 +56,8 @@ class FeatureEncoder(keras.layers.Layer):
             pretrained vectors (FuxiCTR from version 2.3.7 on; before, of the tables alone).
             FuxiCTR's lambda is `keras.regularizers.L2(lambda / 2)`. Default: None.
         history_pooling: A `HistoryPooling` layer, such as `TargetAttention()`; each history has one
-            of its own. Default: None, `MeanPooling()`.
+            of its own. Or a dict of such layers by the name of a history, of joint ones by that of
+            the first; the others have the default. Default: None, `MeanPooling()`.
         numeric_embedding: A `NumericEmbedding` layer, such as `PeriodicEmbedding()`, that embeds the
             numeric features. Default: None, value * learned vector.
         joint_histories: Groups of names of histories that tell of the same events, such as item and
@@ -74,8 +79,8 @@ class FeatureEncoder(keras.layers.Layer):
     True
 
     Raises:
-        ValueError: If the pooling is no `HistoryPooling`, or it looks at the candidate and no
-            `Categorical` feature reads the history's table; a joint history is no `Sequence`, stands
+        ValueError: If a pooling is no `HistoryPooling`, names no history, or looks at the candidate
+            and no `Categorical` feature reads the history's table; a joint history is no `Sequence`, stands
             in two groups, or differs in length from the first of its group.
 
     Reference: FuxiCTR, `FeatureEmbedding`.
@@ -88,7 +93,7 @@ class FeatureEncoder(keras.layers.Layer):
         embeddings_initializer: InitializerLike = None,
         numeric_initializer: InitializerLike = None,
         embeddings_regularizer: RegularizerLike = None,
-        history_pooling: HistoryPooling | None = None,
+        history_pooling: HistoryPooling | Mapping[str, HistoryPooling] | None = None,
         joint_histories: Iterable[Iterable[str]] = (),
         numeric_embedding: NumericEmbedding | None = None,
         embedding_dropout: float = 0.0,
@@ -101,10 +106,10 @@ class FeatureEncoder(keras.layers.Layer):
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
         self.numeric_initializer = keras.initializers.get(numeric_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
-        self._check_pooling(history_pooling)
-        self.history_pooling = serialize(history_pooling)
         self.joint_histories = tuple(tuple(group) for group in joint_histories)
         self._check_joint_histories()
+        check_poolings(type(self).__name__, history_pooling, schema, self.joint_histories)
+        self.history_pooling = serialize(history_pooling)
         if not isinstance(numeric_embedding, NumericEmbedding | None):
             raise ValueError(
                 f"{type(self).__name__}: expected `numeric_embedding` to be None or a layer, as "
@@ -120,25 +125,6 @@ class FeatureEncoder(keras.layers.Layer):
         self.embedding_dropout = embedding_dropout
         # Half precision would round large numbers and ids before they are looked at.
         self.autocast = False
-
-    def _check_pooling(self, pooling: Any) -> None:
-        if pooling is None:
-            return
-        if not isinstance(pooling, HistoryPooling):
-            raise ValueError(
-                f"{type(self).__name__}: expected `history_pooling` to be None or a layer such as "
-                "ke.layers.MeanPooling() or ke.layers.TargetAttention(). Received: "
-                f"history_pooling={pooling!r} (of type {type(pooling).__name__})"
-            )
-        if pooling.uses_target:
-            targets = {feature.table_name for feature in self._features(Categorical)}
-            for history in self._features(Sequence):
-                if history.table_name not in targets:
-                    raise ValueError(
-                        f"Sequence feature '{history.name}': {type(pooling).__name__} compares it "
-                        "with the candidate, so expected a Categorical feature that reads the same "
-                        f"table, '{history.table_name}'. Received: no such feature"
-                    )
 
     def _check_joint_histories(self) -> None:
         if self.schema is None:
@@ -235,9 +221,8 @@ class FeatureEncoder(keras.layers.Layer):
 
     def _make_pooling(self, group: list[Sequence]) -> Any:
         name = "_".join(layer_name(history.name) for history in group)
-        pooling = clone_layer(
-            deserialize(self.history_pooling) or MeanPooling(), f"{name}_pooling", self.dtype_policy
-        )
+        template = pooling_of(group[0].name, deserialize(self.history_pooling)) or MeanPooling()
+        pooling = clone_layer(template, f"{name}_pooling", self.dtype_policy)
         width = len(group) * self.embedding_dim
         rows, row = (None, group[0].max_length, width), (None, width)
         pooling.build([rows, rows[:2], row] if pooling.uses_target else [rows, rows[:2]])

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_elastor.layers import Dice, PredictionHead, TargetAttention
+from keras_elastor.layers import (
+    Dice,
+    FeatureEncoder,
+    MeanPooling,
+    PredictionHead,
+    TargetAttention,
+)
+from keras_elastor.layers.embedding.history_pooling import candidate_tables
 from keras_elastor.models.encoder_template import EncoderLike, encoder_template
 from keras_elastor.models.hidden_stages import hidden_stages
 from keras_elastor.models.ranking_model import RankingModel, encode
 from keras_elastor.models.registry import register_model
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.schema import Sequence as SequenceFeature
+from keras_elastor.utils.saving import deserialize, serialize
 from keras_elastor.utils.types import (
     ActivationLike,
     NormalizationLike,
@@ -26,7 +35,9 @@ class DIN(RankingModel):
 
         logits = MLP([e_1, ..., e_F, TargetAttention(history, candidate), ...])
 
-    The candidate of a history is the first `Categorical` feature that reads the history's table.
+    The candidate of a history is the first `Categorical` feature that reads the history's table. A
+    list without a candidate, such as an item's tags, is pooled by its mean, with a warning; a
+    pooling of one's own is `encoder={"history_pooling": {"tags": ke.layers.SumPooling()}}`.
 
     Args:
         schema: A `FeatureSchema` with at least one `Sequence`.
@@ -56,7 +67,7 @@ class DIN(RankingModel):
     ['encoder', 'head_hidden_0']
 
     Raises:
-        ValueError: If the schema has no history, or no candidate for a history.
+        ValueError: If the schema has no history, or no candidate for any.
 
     Reference: Zhou et al., Deep Interest Network (KDD 2018, arXiv 1706.06978); FuxiCTR, model
     `DIN`.
@@ -87,7 +98,10 @@ class DIN(RankingModel):
         attention = TargetAttention(
             attention_units, attention_activation, attention_dropout, use_softmax
         )
-        encoder = encoder_template(encoder, embedding_dim, history_pooling=attention)
+        joint = {"joint_histories": joint_histories} if joint_histories else {}
+        template = encoder_template(encoder, embedding_dim, **joint)
+        pooling = _poolings(schema, template, attention)
+        encoder = type(template).from_config({**template.get_config(), "history_pooling": pooling})
         inputs, embeddings = encode(schema, encoder, dtype)
         activation = Dice() if activation is None else activation
         head = PredictionHead(
@@ -103,3 +117,39 @@ class DIN(RankingModel):
         logits = head(embeddings)
         stages = {"encoder": embeddings, **hidden_stages(head, embeddings)}
         super().__init__(schema, inputs, logits, stages, **kwargs)
+
+
+def _poolings(schema: FeatureSchema, template: FeatureEncoder, attention: TargetAttention) -> Any:
+    """The attention, or, where not every history has it, the pooling of each."""
+    given = deserialize(template.history_pooling)
+    if not isinstance(given, Mapping | None) and serialize(given) != serialize(attention):
+        raise ValueError(
+            "Expected `encoder` to name the histories that DIN shall pool in another way than by "
+            "its attention, such as history_pooling={'tags': ke.layers.MeanPooling()}. Received: "
+            f"history_pooling={given!r}"
+        )
+    own = given if isinstance(given, Mapping) else {}
+    histories = {f.name: f for f in schema.features if isinstance(f, SequenceFeature)}
+    joint = {name for group in template.joint_histories for name in group}
+    groups = [*template.joint_histories, *((name,) for name in histories if name not in joint)]
+    tables = candidate_tables(schema)
+    left = [
+        group[0]
+        for group in groups
+        if group[0] not in own
+        and any(name in histories and histories[name].table_name not in tables for name in group)
+    ]
+    if not own and len(left) in (0, len(groups)):
+        return attention
+    if left:
+        warnings.warn(
+            f"DIN pools {', '.join(left)} by the mean, as no Categorical feature, the candidate, "
+            "reads the same table. To choose the pooling, name it: encoder={'history_pooling': "
+            f"{{'{left[0]}': ke.layers.MeanPooling()}}}}",
+            stacklevel=3,
+        )
+    return {
+        **{group[0]: attention for group in groups},
+        **{name: MeanPooling() for name in left},
+        **own,
+    }

@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 from keras import ops
 
 from keras_elastor.layers import FeatureEncoder
+from keras_elastor.layers.embedding.history_pooling import check_poolings
 from keras_elastor.models.encoder_template import with_schema
 from keras_elastor.models.ranking_model import select_features
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric
 from keras_elastor.schema import Sequence as History
+from keras_elastor.utils.saving import deserialize
 from keras_elastor.utils.types import Tensor
 
 FAMILIES = ("sparse", "global", "dense", "sequence")
@@ -71,6 +73,8 @@ class TokenInventory:
         Returns:
             Two dicts of `(batch, fields, width)`; a family without features is left out.
         """
+        pooling = deserialize(template.history_pooling)
+        check_poolings("RankUp", pooling, self.schema, template.joint_histories)
         encoded: dict[str, Tensor] = {}
         names: dict[int, tuple[str, ...]] = {}
         for index in sorted({one for sets in self.sets.values() for one in sets}):
@@ -96,9 +100,16 @@ class TokenInventory:
 def _make_encoder(
     template: FeatureEncoder, part: FeatureSchema, dtype: Any, index: int
 ) -> FeatureEncoder:
-    """The encoder of one set of tables; histories that it does not see are not joined."""
+    """The encoder of one set of tables; of histories that it does not see nothing is said."""
     joint = [group for group in template.joint_histories if set(group) <= set(part.names)]
-    settings = {**template.get_config(), "joint_histories": joint}
+    pooling = deserialize(template.history_pooling)
+    if isinstance(pooling, Mapping):
+        pooling = {name: layer for name, layer in pooling.items() if name in part.names}
+    settings = {
+        **template.get_config(),
+        "joint_histories": joint,
+        "history_pooling": pooling,
+    }
     name = "encoder" if index == 0 else f"encoder_{index}"
     return with_schema(type(template).from_config(settings), part, dtype, name)
 

@@ -157,7 +157,7 @@ def test_segments_of_which_nothing_is_left(tmp_path):
     lines[1:45] = [line + b",x" for line in lines[1:45]]
     manifest = prepare(tmp_path, b"\n".join(lines), on_error="skip")
     assert [shard.rows for shard in manifest.splits["train"].shards] == [0, 0, 5, 11]
-    features, labels, _ = read(ke.data.load(tmp_path / "out", "train", 100))
+    features, labels, _ = read(ke.data.load(tmp_path / "out", "train", 100, with_group=True))
     assert features["user_group"].tolist() == ROWS["user"].cast(pl.Int64).to_list()[44:]
     assert labels.tolist() == ROWS["click"].cast(pl.Int64).to_list()[44:]
 
@@ -251,7 +251,7 @@ def corrupt(seed):
 
 def rows_of(folder):
     """Every row as a tuple of what does not depend on the other rows."""
-    features, labels, weights = read(ke.data.load(folder, "train", 100))
+    features, labels, weights = read(ke.data.load(folder, "train", 100, with_group=True))
     return [*zip(features["price"], features["user_group"], labels, weights, strict=True)]
 
 

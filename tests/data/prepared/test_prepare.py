@@ -58,7 +58,7 @@ def test_rows_come_back_as_a_slow_reading_by_hand_has_them(tmp_path):
     words = [word for history in TRAIN["history"] for word in history.split("^") if word]
     # The history's own words follow those of the item, by their counts in the history.
     known += [word for word in known_by_hand(words, 1) if word not in known]
-    features, labels, weights = read(ke.data.load(tmp_path / "out", "test", 128))
+    features, labels, weights = read(ke.data.load(tmp_path / "out", "test", 128, with_group=True))
     unknown = len(known) + 1
     assert features["item"].tolist() == [
         known.index(item) + 1 if item in known else unknown for item in TEST["item"]
@@ -409,3 +409,19 @@ def test_wrong_use_is_named(tmp_path):
         prepare(tmp_path, {"train": tmp_path / "none.csv"})
     with raises_value_error("'n'", "FLOOP"):
         prepare(tmp_path, recipe=ke.data.Recipe([ke.data.NumericColumn("n", expression="FLOOP(")]))
+
+
+def test_empty_labels_of_an_optional_task_are_missing(tmp_path):
+    lines = ["price,click,like", "1,1,1", "2,0,", "3,1,0", "4,0,"]
+    (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
+    labels = ("click", ke.Label("like", optional=True))
+    recipe = ke.data.Recipe([ke.data.NumericColumn("price")], label=labels)
+    files = {"train": tmp_path / "train.csv"}
+    manifest = prepare(tmp_path, files, recipe)
+    # One of the two rows that have it.
+    assert manifest.splits["train"].label_rates == (0.5, 0.5)
+    assert ke.data.Recipe.from_json(recipe.to_json()) == recipe
+    _, prepared = read(ke.data.load(tmp_path / "out", "train", 100))
+    np.testing.assert_array_equal(prepared, [[1, 1], [0, np.nan], [1, 0], [0, np.nan]])
+    with raises_value_error("line 3", "like", "a label of 0 or 1"):
+        prepare(tmp_path, files, ke.data.Recipe(recipe.columns, label="like"), out="strict")

@@ -1,5 +1,6 @@
 """How histories are pooled: values, padding, empty histories, candidates."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -167,3 +168,76 @@ def test_linear_term_sums_histories_with_weights_of_their_own():
     expected += parts["history"][BATCH["history"]] @ np.ones(3)
     expected += BATCH["price"] * numpy(linear.numeric_vectors)[0, 0] + 0.25
     np.testing.assert_allclose(call(linear, BATCH)[:, 0], expected, atol=1e-6)
+
+
+TWO = ke.FeatureSchema(
+    [
+        ke.Categorical("item", 9),
+        ke.Sequence("clicks", 9, 3, table="item"),
+        ke.Sequence("genres", 5, 3),
+        ke.Sequence("tags", 6, 3),
+    ]
+)
+TWO_BATCH = {
+    "item": np.array([3, 4], "int32"),
+    "clicks": np.array([[5, 6, 0], [1, 0, 0]], "int32"),
+    "genres": np.array([[1, 2, 0], [3, 4, 1]], "int32"),
+    "tags": np.array([[1, 2, 3], [0, 0, 0]], "int32"),
+}
+
+
+def test_each_history_has_its_own_pooling():
+    own = {"genres": ke.layers.SumPooling(), "clicks": ke.layers.TargetAttention([6], "relu")}
+    encoder = ke.layers.FeatureEncoder(TWO, 5, "random_normal", history_pooling=own)
+    embeddings = call(encoder, TWO_BATCH)
+    table = numpy(encoder.table.embeddings)
+    rows = {name: table[encoder.table.rows[name]] for name in ("item", "genres", "tags")}
+    genres, tags = (TWO_BATCH[name] for name in ("genres", "tags"))
+    total = (rows["genres"][genres] * (genres != 0)[..., None]).sum(axis=1)
+    np.testing.assert_allclose(embeddings[:, 2], total, atol=1e-6)
+    mean = (rows["tags"][tags] * (tags != 0)[..., None]).sum(axis=1) / [[3], [1]]
+    np.testing.assert_allclose(embeddings[:, 3], mean, atol=1e-6)
+    clicks, item = (rows["item"][TWO_BATCH[name]] for name in ("clicks", "item"))
+    mask = (TWO_BATCH["clicks"] != 0).astype("float32")
+    attended = call(encoder.poolings["clicks"], [clicks, mask, item])
+    np.testing.assert_allclose(embeddings[:, 1], attended, atol=1e-6)
+    revived = ke.layers.FeatureEncoder.from_config(encoder.get_config())
+    assert revived.get_config() == encoder.get_config()
+
+
+def test_poolings_of_no_history_are_named():
+    for own, words in (
+        ({"genre": ke.layers.SumPooling()}, ["'genre'", "'genres'"]),
+        ({"genres": "mean"}, ["'mean'", "MeanPooling"]),
+        ({"genres": ke.layers.TargetAttention()}, ["'genres'", "Categorical", "MeanPooling"]),
+    ):
+        with raises_value_error(*words):
+            ke.models.DNN(TWO, encoder={"history_pooling": own})
+    joint = {"history_pooling": {"tags": ke.layers.SumPooling()}}
+    with raises_value_error("'genres'", "'tags'"):
+        ke.models.DNN(TWO, encoder={**joint, "joint_histories": [("genres", "tags")]})
+
+
+def test_din_pools_lists_without_a_candidate_by_mean(tmp_path):
+    with pytest.warns(UserWarning, match="genres, tags by the mean"):
+        model = ke.models.DIN(TWO, 5, hidden_units=[4])
+    kinds = {
+        name: type(pooling).__name__
+        for name, pooling in model.get_layer("encoder").poolings.items()
+    }
+    expected = {"clicks": "TargetAttention", "genres": "MeanPooling", "tags": "MeanPooling"}
+    assert kinds == expected
+    own = {name: ke.layers.SumPooling() for name in ("genres", "tags")}
+    model = ke.models.DIN(TWO, 5, hidden_units=[4], encoder={"history_pooling": own})
+    model.save(tmp_path / "din.keras")
+    loaded = keras.models.load_model(tmp_path / "din.keras")
+    np.testing.assert_array_equal(call(loaded, TWO_BATCH), call(model, TWO_BATCH))
+    with raises_value_error("history_pooling", "its attention"):
+        ke.models.DIN(TWO, encoder={"history_pooling": ke.layers.SumPooling()})
+
+
+def test_din_attends_to_joint_histories_as_one():
+    histories = [ke.Sequence(name, 9, 3, table="item") for name in ("clicks", "likes")]
+    schema = ke.FeatureSchema([ke.Categorical("item", 9), *histories])
+    model = ke.models.DIN(schema, 5, hidden_units=[4], joint_histories=[("clicks", "likes")])
+    assert list(model.get_layer("encoder").poolings) == ["clicks"]
