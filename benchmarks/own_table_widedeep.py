@@ -4,7 +4,8 @@ PYTHON benchmarks/own_table_widedeep.py FOLDER SEED...
 
 runs in an environment that has pytorch-widedeep 1.7.0. FOLDER holds train, valid and test.parquet
 with a column "label". As in the example of the package: a wide part and a TabMlp, 5 epochs, batches
-of 256; text and what is named as an id is categorical, the rest is continuous. Nothing is chosen on
+of 256; text and what is named as an id is categorical, the rest is continuous, and scaled, which the
+example leaves out: without it the AUC on adult is .80 to .84. Nothing is chosen on
 the validation rows, as the example chooses nothing; they are trained on, too.
 """
 
@@ -51,7 +52,9 @@ def main():
         np.random.seed(seed)
         wide = WidePreprocessor(wide_cols=categorical)
         wide_rows = wide.fit_transform(rows)
-        tab = TabPreprocessor(cat_embed_cols=categorical, continuous_cols=continuous)
+        tab = TabPreprocessor(
+            cat_embed_cols=categorical, continuous_cols=continuous, cols_to_scale=continuous
+        )
         tab_rows = tab.fit_transform(rows)
         model = WideDeep(
             wide=Wide(input_dim=np.unique(wide_rows).shape[0], pred_dim=1),
