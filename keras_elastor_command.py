@@ -227,7 +227,7 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("run", help="folder of the run, or one that Predictor.save wrote")
     export.add_argument(
         "--format",
-        choices=["onnx", "saved_model", "torch_export"],
+        choices=["onnx", "saved_model", "torch_export", "litert", "openvino"],
         default="onnx",
         help="of the artefact (default: onnx)",
     )

@@ -216,13 +216,16 @@ def run_model_test(make_model, schema, tmp_path):
 def _check_input_modes(model, features, labels):
     tf = __import__("tensorflow")
     logits = call(model, features)
-    np.testing.assert_allclose(model.predict(features, verbose=0), logits, rtol=1e-4, atol=1e-5)
+    # Batches of one size: a step of each is compiled once.
+    predicted = model.predict(features, batch_size=4, verbose=0)
+    np.testing.assert_allclose(predicted, logits, rtol=1e-4, atol=1e-5)
     dataset = tf.data.Dataset.from_tensor_slices((features, labels)).batch(4)
     np.testing.assert_allclose(model.predict(dataset, verbose=0), logits, rtol=1e-4, atol=1e-5)
     # A frame holds 64-bit numbers, and vectors as objects.
     frame = pd.DataFrame({name: values.tolist() for name, values in features.items()})
     columns = {name: np.stack(frame[name].to_numpy()) for name in frame}
-    np.testing.assert_allclose(model.predict(columns, verbose=0), logits, rtol=1e-4, atol=1e-5)
+    predicted = model.predict(columns, batch_size=4, verbose=0)
+    np.testing.assert_allclose(predicted, logits, rtol=1e-4, atol=1e-5)
 
 
 def _check_group_is_dropped(model, schema, features):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from tests.plain_graphs import plain_graphs
 
 # What was imported lives as long as the process: do not search it for garbage again and again.
 gc.freeze()
@@ -25,6 +26,13 @@ def _fresh_state():
     yield
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture(scope="module")
+def traced_only():
+    """On TensorFlow the models of this module are trained by graphs as they are traced."""
+    with plain_graphs():
+        yield
 
 
 def _draw_by(monkeypatch, draw):

@@ -22,6 +22,7 @@ from keras_elastor.commands.run_options import LineHandler
 from tests.data.raw_files import RECIPE, make_rows, write_csv
 
 pl = pytest.importorskip("polars")
+pytestmark = pytest.mark.usefixtures("traced_only")
 SMALL = [
     *("--dataset", "synthetic", "--model", "dnn", "--epochs", "1", "--batch-size", "64", "--quiet"),
     *("--set", "dataset.arguments.train_rows=256"),
@@ -267,8 +268,9 @@ def start(*arguments, **environment):
     )
 
 
+@pytest.mark.backend_free
 def test_a_missing_backend_takes_one_line():
-    process = start("list", KERAS_BACKEND="openvino")
+    process = start("train", "--dataset", "synthetic", "--model", "dnn", KERAS_BACKEND="openvino")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2, out
     assert err.count("\n") == 1
@@ -276,6 +278,7 @@ def test_a_missing_backend_takes_one_line():
     assert "--backend" in err
 
 
+@pytest.mark.backend_free
 def test_help_needs_no_backend():
     process = start("train", "--help", KERAS_BACKEND="no_such_backend")
     out, _ = process.communicate(timeout=60)
@@ -283,12 +286,16 @@ def test_help_needs_no_backend():
     assert "--dataset" in out
 
 
+# Its `keras` is a file that imports no backend.
+@pytest.mark.backend_free
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_keras_is_imported_takes_one_line(number, tmp_path):
     # One long sleep would miss a signal that arrives just before it.
     (tmp_path / "keras.py").write_text(
         "import time\nprint('importing', flush=True)\nwhile True: time.sleep(0.01)"
     )
+    # It would be imported first.
+    (tmp_path / "tensorflow.py").touch()
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     process = start("train", *SMALL, PYTHONPATH=path)
     assert process.stdout.readline() == "importing\n"

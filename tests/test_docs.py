@@ -13,8 +13,10 @@ from keras_elastor.models import registry
 from keras_elastor.runs.config_files import read_file
 from keras_elastor.tuning.space import read_space
 from keras_elastor_command import make_parser
+from tests.backends import slow_but_on_pytorch
 from tests.checks import run_model_test
 
+pytestmark = pytest.mark.usefixtures("traced_only")
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 SCHEMA = ke.FeatureSchema(
     [ke.Categorical("user", 12), ke.Sequence("history", 9, 5), ke.Numeric("price")],
@@ -50,6 +52,7 @@ def test_adding_a_model(page_of_a_model, tmp_path):
     )
 
 
+@slow_but_on_pytorch
 def test_models():
     page = (DOCS / "models.md").read_text(encoding="utf-8")
     names = {"__name__": "models"}
@@ -91,6 +94,7 @@ def test_runs(tmp_path, monkeypatch):
         make_parser().parse_args(arguments)
 
 
+@slow_but_on_pytorch
 def test_performance(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     page = (DOCS / "performance.md").read_text(encoding="utf-8")

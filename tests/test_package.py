@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
-from tests.backends import next_backend
 
+pytestmark = pytest.mark.usefixtures("traced_only")
 OPTIONAL = {
     "apache_beam",
     "jax",
@@ -87,61 +87,22 @@ def test_works_with_one_backend_and_nothing_else():
     assert run_in_fresh_process(code, KERAS_BACKEND=backend).endswith("alone")
 
 
-LOAD = """
-import numpy as np
-import keras_elastor
-import keras
-model = keras.models.load_model({path!r})
-with np.load({batch!r}) as file:
-    batch = dict(file)
-np.save({out!r}, model.predict(batch, verbose=0))
-"""
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """A saved model, a batch and the model's logits for it."""
-    schema = ke.FeatureSchema(
-        [ke.Categorical("item", 9), ke.Sequence("history", 9, 3, "item"), ke.Numeric("price")]
-    )
-    model = ke.models.RankElastor(schema, embedding_dim=4, num_blocks=2)
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(size=w.shape) * 0.3 for w in model.get_weights()])
-    batch = {
-        "item": np.arange(9, dtype="int32"),
-        "history": rng.integers(0, 9, (9, 3)).astype("int32"),
-        "price": rng.normal(size=9).astype("float32"),
-    }
-    np.savez(tmp_path / "batch.npz", **batch)
-    model.save(tmp_path / "model.keras")
-    return tmp_path, model.predict(batch, verbose=0)
-
-
-def test_a_saved_model_loads_in_a_fresh_process_of_another_backend(saved):
-    folder, expected = saved
-    backend = next_backend()
-    out = folder / f"{backend}.npy"
-    code = LOAD.format(
-        path=str(folder / "model.keras"), batch=str(folder / "batch.npz"), out=str(out)
-    )
-    run_in_fresh_process(code, KERAS_BACKEND=backend)
-    np.testing.assert_allclose(np.load(out), expected, atol=1e-5, rtol=1e-5)
-
-
 # Their examples touch no backend.
 BACKEND_FREE = ("keras_elastor.data", "keras_elastor.schema", "keras_elastor.label")
 BACKEND_FREE += ("keras_elastor.datasets", "keras_elastor.utils", "keras_elastor.validation")
+# Their examples train, or compile for long; the slow tests run them on the other backends.
+LONG_BUT_ON_PYTORCH = ("keras_elastor.tuning", "keras_elastor.runs.own_table")
+LONG_BUT_ON_PYTORCH += ("keras_elastor.layers.mixing.unified_interaction",)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.backend_free] if name.startswith(BACKEND_FREE) else []
-        )
-        for name in MODULES
-    ],
-)
+def marks_of(name):
+    if name.startswith(BACKEND_FREE):
+        return [pytest.mark.backend_free]
+    is_slow = name.startswith(LONG_BUT_ON_PYTORCH) and keras.backend.backend() != "torch"
+    return [pytest.mark.slow] if is_slow else []
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in MODULES])
 def test_docstring_examples_run(name):
     module = importlib.import_module(name)
     names = {"ke": ke, "keras": keras, "np": np, "ops": keras.ops}

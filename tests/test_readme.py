@@ -14,6 +14,7 @@ import keras_elastor as ke
 from keras_elastor.models.registry import find_model
 from tests.models.baselines.test_presets import SCHEMAS
 
+pytestmark = pytest.mark.usefixtures("traced_only")
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

@@ -202,7 +202,8 @@ def _working_folder(dl_manager: Any, name: str) -> Path:
 
 
 def _measure(path: str, layout: BlockLayout) -> Shard:
-    rows, positives, missing = 0, np.zeros(layout.schema.num_tasks), 0
+    rows = 0
+    positives, missing = np.zeros(layout.schema.num_tasks), np.zeros(layout.schema.num_tasks, int)
     start, end = layout.describe()["floats"]["/labels"]
     for matrices in read_blocks([path], layout):
         labels = matrices["floats"][:, start:end]
@@ -213,7 +214,7 @@ def _measure(path: str, layout: BlockLayout) -> Shard:
         rows,
         storage.num_bytes(path) or 0,
         plain_sums(positives),
-        missing=tuple(missing.tolist()) if np.any(missing) else (),
+        missing=tuple(missing.tolist()) if missing.any() else (),
     )
 
 

@@ -11,13 +11,17 @@ from typing import Any
 
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.export.graph_ops import Value
-from keras_elastor.export.raw_inputs import RawInput, output_names, raw_inputs
+from keras_elastor.export.raw_inputs import RawInput, feature_inputs, raw_inputs
 from keras_elastor.utils.files import write_text
+from keras_elastor.utils.saving import exported_names
 
 ARTEFACT = "artefact.json"
 """Name of the file; every folder of an exported model holds it."""
 
 FORMAT = 1
+
+FEATURE_FORMATS = ("litert", "openvino")
+"""Formats whose rows are encoded before; those of all others are raw."""
 
 OUTPUT_KINDS = {"binary": "probability", "soft": "probability", "regression": "value"}
 """What is predicted of a label, by its kind; a rate of any other."""
@@ -43,8 +47,8 @@ class Artefact:
     """What an exported model is asked and answers.
 
     Args:
-        kind: "onnx", "saved_model" or "torch_export".
-        inputs: One per column of the raw rows.
+        kind: "onnx", "saved_model", "torch_export", "litert" or "openvino".
+        inputs: One per column of the raw rows, or per feature where these are encoded before.
         outputs: One per label.
         card: That of the predictor.
     """
@@ -73,13 +77,17 @@ class Artefact:
         Raises:
             ValueError: If a column is read as values of several kinds.
         """
-        names = output_names(preprocessor)
-        kinds = preprocessor.schema.label_kinds
+        schema = preprocessor.schema
+        if kind in FEATURE_FORMATS:
+            inputs = feature_inputs(schema)
+        else:
+            inputs = raw_inputs(preprocessor, user)
+        names = exported_names(dict.fromkeys((*inputs, *schema.labels)))
         outputs = tuple(
             Output(label, names[label], OUTPUT_KINDS.get(label_kind, "rate"))
-            for label, label_kind in zip(preprocessor.schema.labels, kinds, strict=True)
+            for label, label_kind in zip(schema.labels, schema.label_kinds, strict=True)
         )
-        return cls(kind, tuple(raw_inputs(preprocessor, user).values()), outputs, card)
+        return cls(kind, tuple(inputs.values()), outputs, card)
 
     def answers(self, logits: Value, wrong: Value | None) -> dict[str, Value]:
         """Predictions by the tensors of the outputs.

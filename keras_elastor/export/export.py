@@ -16,13 +16,14 @@ import numpy as np
 
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.raw_rows import Rows, to_polars
-from keras_elastor.export.artefact import ARTEFACT, Artefact
+from keras_elastor.export.artefact import ARTEFACT, FEATURE_FORMATS, Artefact
 from keras_elastor.export.dry_ops import DryOps
 from keras_elastor.export.feeds import make_feeds
 from keras_elastor.export.graph_ops import GraphOps, Value
 from keras_elastor.export.onnx_model import ask_onnx
 from keras_elastor.export.onnx_ops import OnnxOps
 from keras_elastor.export.raw_encoding import RawEncoder
+from keras_elastor.export.raw_inputs import raw_inputs
 from keras_elastor.export.reduced_onnx import EMBEDDINGS, QUANTIZATIONS, reduce_onnx
 from keras_elastor.export.sample_quality import SampleQuality
 from keras_elastor.export.sample_rows import Columns, sample_rows
@@ -44,12 +45,20 @@ _OPS: dict[str, type[GraphOps]] = {
     "saved_model": TensorFlowOps,
     "torch_export": TorchOps,
 }
-_BACKENDS = {"onnx": "torch", "saved_model": "tensorflow", "torch_export": "torch"}
+_BACKENDS = {
+    "onnx": "torch",
+    "saved_model": "tensorflow",
+    "torch_export": "torch",
+    "litert": "tensorflow",
+    "openvino": "tensorflow",
+}
 # What the exporting process imports, and the extra that installs it.
 _NEEDED = {
     "onnx": (("torch", "torch"), ("onnx", "export"), ("onnxscript", "export")),
     "saved_model": (("tensorflow", "tensorflow"),),
     "torch_export": (("torch", "torch"),),
+    "litert": (("tensorflow", "tensorflow"),),
+    "openvino": (("tensorflow", "tensorflow"), ("openvino", "openvino")),
 }
 _ERRORS = {"ImportError": ImportError, "ModuleNotFoundError": ImportError, "OSError": OSError}
 
@@ -76,13 +85,15 @@ def export(
     | "onnx" | `model.onnx`, standard operators only | ONNX Runtime |
     | "saved_model" | `1/`, with `serving_default` and a file for each table | TensorFlow, TensorFlow Serving |
     | "torch_export" | `model.pt2`; no column may be text | PyTorch |
+    | "litert" | `model.tflite` for encoded rows, `preprocessor/` that encodes them | LiteRT |
+    | "openvino" | `model.xml`, `model.bin` for encoded rows, `preprocessor/` | OpenVINO |
 
     Beside it are `artefact.json`, which says what the inputs and outputs are, and `verify.json`.
 
     Args:
         predictor: A trained model with its preprocessor.
         path: A new folder, or one of an earlier artefact, which is replaced.
-        format: "onnx", "saved_model" or "torch_export". Default: "onnx".
+        format: One of the table above. Default: "onnx".
         rows: Number of raw rows that are compared. Default: 512.
         seed: Of these rows. Default: 0.
         quantize: "int8" stores the matrices of an ONNX model as 8 bits, by column, and computes
@@ -113,9 +124,9 @@ def export(
         ImportError: If a package is missing; the message says which.
         OSError: If the disk refuses to be written.
     """  # noqa: E501 - the rows of a table do not break
-    if format not in _OPS:
+    if format not in _BACKENDS:
         raise ValueError(
-            f"Expected `format` to be one of {', '.join(_OPS)}. Received: format={format!r}"
+            f"Expected `format` to be one of {', '.join(_BACKENDS)}. Received: format={format!r}"
         )
     if not isinstance(rows, int) or rows < 1:
         raise ValueError(f"Expected `rows` of at least 1. Received: rows={rows!r}")
@@ -127,15 +138,16 @@ def export(
     preprocessor = predictor.preprocessor
     quality = None if sample is None else SampleQuality(predictor, sample)
     artefact = Artefact.of(preprocessor, format, predictor.card, user)
-    inputs = {entry.name: entry for entry in artefact.inputs}
-    require_expressible(preprocessor, artefact, _OPS[format])
-    columns, expected = _questions(predictor, sample_rows(preprocessor, inputs, rows, seed))
+    if format in _OPS:
+        require_expressible(preprocessor, artefact, _OPS[format])
+    drawn = sample_rows(preprocessor, raw_inputs(preprocessor), rows, seed)
+    columns, expected = _questions(predictor, drawn)
     if not columns:
         raise ValueError(
             f"Expected some of {rows} drawn rows to be right. The predictor refuses them all, so "
             "that there is nothing to compare. Draw more by `rows`"
         )
-    feeds = make_feeds(artefact.inputs, columns)
+    feeds = _feeds(preprocessor, artefact, columns)
     with atomic_folder(path, ARTEFACT) as folder:
         artefact.save(folder)
         answers = _in_own_process(predictor, format, folder, feeds)
@@ -151,8 +163,8 @@ def export(
                 quantize,
                 embeddings,
                 after.max_difference,
-                None if quality is None else quality.before,
-                None if quality is None else quality.after(artefact, folder),
+                {} if quality is None else quality.before,
+                {} if quality is None else quality.after(artefact, folder),
             )
             found = dataclasses.replace(found, reduced=reduced)
         found.save(folder)
@@ -172,6 +184,15 @@ def _questions(predictor: Predictor, columns: Columns) -> tuple[Columns, dict[st
         return {}, {}
     chosen = {name: [values[row] for row in kept] for name, values in columns.items()}
     return chosen, {name: values[kept] for name, values in expected.items()}
+
+
+def _feeds(
+    preprocessor: Preprocessor, artefact: Artefact, columns: Columns
+) -> dict[str, np.ndarray]:
+    if artefact.kind not in FEATURE_FORMATS:
+        return make_feeds(artefact.inputs, columns)
+    features, _ = preprocessor.encode(to_polars(columns))
+    return {entry.tensor: features[entry.name] for entry in artefact.inputs}
 
 
 def _compare_candidates(

@@ -15,11 +15,12 @@ from keras_elastor.data.columns.all_columns import (
     SequenceColumn,
 )
 from keras_elastor.data.preprocessor import Preprocessor
-from keras_elastor.schema import Categorical, Sequence
+from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
 from keras_elastor.utils.saving import exported_names
 
 TEXT, INTEGER, NUMBER, INSTANT = "text", "integer", "number", "instant"
 TEXTS, INTEGERS, VECTOR = "texts", "integers", "vector"
+ID, IDS, VALUE = "id", "ids", "value"
 
 DTYPES = {
     TEXT: "str",
@@ -29,6 +30,9 @@ DTYPES = {
     TEXTS: "str",
     INTEGERS: "int64",
     VECTOR: "float32",
+    ID: "int32",
+    IDS: "int32",
+    VALUE: "float32",
 }
 """Of the tensors of each kind of input."""
 
@@ -46,13 +50,16 @@ class RawInput:
     | "texts" | `(rows,)` text, its elements joined by `separator` | "", no element |
     | "integers" | `(rows, any width)` int64, filled up behind with -2^63 | -2^63, no element |
     | "vector" | `(rows, width)` float32 | none may be missing |
+    | "id" | `(rows,)` int32, of an encoded feature | as the preprocessor encodes it |
+    | "ids" | `(rows, width)` int32, of an encoded feature | as the preprocessor encodes it |
+    | "value" | `(rows,)` float32, of an encoded feature | none may be missing |
 
     Args:
         name: Column of the raw rows.
         tensor: Name of the tensor, which is letters, digits and underscores.
         kind: One of the table above.
         separator: Between the elements of "texts", and of "integers" that are written out.
-        width: Of "vector".
+        width: Of "vector" and "ids".
         required: Whether no value may be missing.
         below: Integers are from 0 to one less than this.
         null_values: Texts that stand for a missing value, besides the empty one.
@@ -74,7 +81,7 @@ class RawInput:
     @property
     def shape(self) -> tuple[int | None, ...]:
         """Of the tensor; None for rows, and for lists of any width."""
-        if self.kind == VECTOR:
+        if self.kind in (VECTOR, IDS):
             return (None, self.width)
         return (None, None) if self.kind == INTEGERS else (None,)
 
@@ -134,6 +141,24 @@ def raw_inputs(preprocessor: Preprocessor, user: Iterable[str] = ()) -> dict[str
     return inputs
 
 
+def feature_inputs(schema: FeatureSchema) -> dict[str, RawInput]:
+    """The inputs of a format whose rows are encoded before, by the name of the feature."""
+    names = exported_names((*schema.names, *schema.labels))
+    inputs = {}
+    for feature in schema.features:
+        name, tensor = feature.name, names[feature.name]
+        if isinstance(feature, Numeric):
+            inputs[name] = RawInput(name, tensor, VALUE, required=True)
+        elif isinstance(feature, Embedding):
+            inputs[name] = RawInput(name, tensor, VECTOR, width=feature.dim, required=True)
+        else:
+            width = feature.max_length if isinstance(feature, Sequence) else None
+            kind = ID if width is None else IDS
+            below = feature.vocabulary_size
+            inputs[name] = RawInput(name, tensor, kind, width=width, required=True, below=below)
+    return inputs
+
+
 def _is_required(name: str, preprocessor: Preprocessor) -> bool:
     column = preprocessor.columns[name]
     if isinstance(column, NumericColumn):
@@ -157,13 +182,6 @@ def _limit(names: list[str], preprocessor: Preprocessor) -> int | None:
         and _is_id(preprocessor.columns[feature.name], preprocessor)
     ]
     return min(sizes, default=None)
-
-
-def output_names(preprocessor: Preprocessor) -> dict[str, str]:
-    """Names of the outputs by label."""
-    labels = preprocessor.schema.labels
-    names = exported_names(dict.fromkeys((*preprocessor.sources, *labels)))
-    return {label: names[label] for label in labels}
 
 
 def _uses(name: str, column: Any, preprocessor: Preprocessor) -> list[tuple[str, str, Any]]:

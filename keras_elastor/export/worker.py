@@ -13,6 +13,12 @@ import keras
 import numpy as np
 
 from keras_elastor.export.artefact import Artefact
+from keras_elastor.export.feature_formats import (
+    ask_litert,
+    ask_openvino,
+    build_litert,
+    build_openvino,
+)
 from keras_elastor.export.onnx_model import ask_onnx, build_onnx
 from keras_elastor.export.saved_model import ask_saved_model, build_saved_model
 from keras_elastor.export.torch_program import ask_torch_program, build_torch_program
@@ -36,6 +42,8 @@ FORMATS: dict[str, tuple[Build, Ask]] = {
     "onnx": (build_onnx, ask_onnx),
     "saved_model": (build_saved_model, ask_saved_model),
     "torch_export": (build_torch_program, ask_torch_program),
+    "litert": (build_litert, ask_litert),
+    "openvino": (build_openvino, ask_openvino),
 }
 
 

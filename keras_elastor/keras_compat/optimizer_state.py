@@ -51,7 +51,7 @@ def reset_slots(optimizer: Any, table: Any, kept: np.ndarray) -> None:
     for new in begin.variables:
         if not new.name.startswith(prefix):
             # Beside the slots, optimizers keep single numbers: the step, the learning rate.
-            if new.shape:
+            if len(new.shape) > 0:
                 raise ValueError(
                     "Expected an optimizer whose slots bear the names of their weights, as those "
                     f"of Adam do, to begin them anew for '{table.path}'. Received: "

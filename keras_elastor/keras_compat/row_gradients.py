@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elastor.keras_compat.sparse_rows import Rows, sum_rows
+from keras_elastor.keras_compat.sparse_rows import Rows, l2_of, sum_of_squares, sum_rows
 from keras_elastor.utils.types import Tensor
 
 
@@ -27,11 +27,15 @@ class _Step:
         taps: On JAX, zeros that are added to the rows of each look-up, in the order of the
             look-ups: their gradient is that of the rows. None while their shapes are sought.
         indices: The table and the indices of each look-up so far.
+        with_penalty: Whether the loss has the L2 of the tables, whose gradient is the optimizer's.
+        squares: The sum of squares of each table that was asked for.
     """
 
     tables: dict[int, Any]
     taps: Sequence[Tensor] | None = None
     indices: list[tuple[int, Tensor]] = dataclasses.field(default_factory=list)
+    with_penalty: bool = False
+    squares: dict[int, Tensor] = dataclasses.field(default_factory=dict)
 
 
 # Not a global: each replica of TensorFlow's strategies takes its step in a thread of its own.
@@ -51,6 +55,22 @@ def is_trained_by_rows(table: Any) -> bool:
     """Whether this is a step that takes the gradient of a table by rows."""
     step = _STEP.get()
     return step is not None and id(table) in step.tables
+
+
+def squares_of(table: Any) -> Tensor:
+    """The sum of squares of a table that this step trains by rows, computed once."""
+    step: Any = _STEP.get()
+    if id(table) not in step.squares:
+        step.squares[id(table)] = sum_of_squares(table)
+    return step.squares[id(table)]
+
+
+def penalty_of(table: Any) -> Tensor:
+    """What the L2 of a table that this step trains by rows adds to the loss, without gradient."""
+    step: Any = _STEP.get()
+    if not step.with_penalty:
+        return ops.zeros((), dtype=table.dtype)
+    return l2_of(table.row_regularizer) * squares_of(table)
 
 
 def look_up(table: Any, indices: Tensor) -> Tensor:
@@ -98,6 +118,12 @@ def _look_up_tensorflow(table: Any, indices: Any, by_rows: bool) -> Any:
     return gather(indices)
 
 
+def tables_by_rows(optimizer: Any, variables: Sequence[Any]) -> list[Any]:
+    """Those of the trainable variables of a model that an optimizer takes gradients by rows of."""
+    choose = getattr(optimizer, "tables_by_rows", None)
+    return [] if choose is None else list(choose(variables))
+
+
 def train_step_by_rows(model: Any, step: Any, tables: Sequence[Any], *arguments: Any) -> Any:
     """A training step of Keras whose optimizer gets the gradients of some tables by rows.
 
@@ -111,7 +137,7 @@ def train_step_by_rows(model: Any, step: Any, tables: Sequence[Any], *arguments:
     if keras.backend.backend() == "jax":
         return _jax_train_step(model, by_id, *arguments)
     # The gradients of `look_up` arrive as they are made: IndexedSlices, sparse tensors.
-    with _stepping(_Step(by_id)):
+    with _stepping(_Step(by_id, with_penalty=model.optimizer.with_penalty)):
         return step(*arguments)
 
 

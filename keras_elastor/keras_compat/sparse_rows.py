@@ -9,8 +9,12 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_elastor.utils.types import Tensor
+
+# Weights of which `sum_of_squares` adds up the squares at once.
+_PART = 1 << 14
 
 
 class Rows(NamedTuple):
@@ -24,6 +28,38 @@ class Rows(NamedTuple):
     """The rows in rising order on JAX and PyTorch, each once, `(rows,)`."""
     values: Tensor
     """Their values, `(rows, width)`."""
+
+
+class TableGradient(NamedTuple):
+    """The gradient of a whole table, which is never made: rows, and a share of the table itself.
+
+    g = rows + share * table
+    """
+
+    table: Any
+    """The variable."""
+    rows: Rows
+    """What the batch looked up, each row once."""
+    share: Any
+    """Of the weights of all rows: twice the strength of an L2."""
+
+    def square_norm(self, table_squares: Any) -> Tensor:
+        """The sum of its squares, at the cost of the rows.
+
+        Args:
+            table_squares: The sum of the squares of the table.
+        """
+        values = self.rows.values
+        if not self.share:
+            return ops.sum(ops.square(values))
+        weights = read_rows(self.table, self.rows.indices)
+        others = table_squares - ops.sum(ops.square(weights))
+        return ops.sum(ops.square(values + self.share * weights)) + self.share**2 * others
+
+    def scaled(self, scale: Any) -> TableGradient:
+        """The gradient times a scalar."""
+        rows = self.rows._replace(values=self.rows.values * scale)
+        return self._replace(rows=rows, share=self.share * scale)
 
 
 def mark_table(variable: Any, regularizer: Any) -> None:
@@ -41,6 +77,15 @@ def is_table(variable: Any) -> bool:
     return hasattr(variable, "row_regularizer")
 
 
+def l2_of(regularizer: Any) -> float | None:
+    """The strength of a regularizer that is an L2 or none at all; None for any other."""
+    if regularizer is None:
+        return 0.0
+    if type(regularizer) not in (keras.regularizers.L2, keras.regularizers.L1L2):
+        return None
+    return None if float(getattr(regularizer, "l1", 0)) else float(regularizer.l2)
+
+
 def as_rows(gradient: Any) -> Rows | None:
     """A gradient by rows, the duplicates of each row summed; None if it is none by rows."""
     if isinstance(gradient, Rows):
@@ -55,6 +100,12 @@ def as_rows(gradient: Any) -> Rows | None:
         # `coalesce` takes ten times as long.
         return sum_rows(gradient._indices()[0], gradient._values())
     return None
+
+
+def no_rows(variable: Any) -> Rows:
+    """Values for no row of a variable."""
+    indices = ops.zeros((0,), "int64" if keras.backend.backend() == "torch" else "int32")
+    return Rows(indices, ops.zeros((0, variable.shape[1]), variable.dtype))
 
 
 def sum_rows(indices: Tensor, values: Tensor) -> Rows:
@@ -121,6 +172,22 @@ def write_rows(variable: Any, indices: Tensor, rows: Tensor) -> None:
         variable.value.scatter_update(tf.IndexedSlices(rows, indices))
     else:
         variable.value.detach().index_copy_(0, indices, rows)
+
+
+def sum_of_squares(variable: Any) -> Tensor:
+    """The sum of all squares of a table, without a gradient, in one pass over its memory."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.stop_gradient(2 * tf.nn.l2_loss(variable.value))
+    if backend == "torch":
+        import torch
+
+        # In parts, whose sums keep the digits that one sum over the whole would lose.
+        parts = variable.value.detach().reshape(-1).split(_PART)
+        return torch.stack([torch.dot(part, part) for part in parts]).sum()
+    return ops.stop_gradient(ops.sum(ops.square(variable.value)))
 
 
 def assign_all_rows(variable: Any, values: Any, kept: np.ndarray) -> None:

@@ -12,8 +12,7 @@ import numpy as np
 
 from keras_elastor.keras_compat.optimizer_state import build_optimizer
 from keras_elastor.keras_compat.recovery import WeightKeeper
-from keras_elastor.keras_compat.row_gradients import train_step_by_rows
-from keras_elastor.optimizers.split import tables_trained_by_rows
+from keras_elastor.keras_compat.row_gradients import tables_by_rows, train_step_by_rows
 from keras_elastor.schema import FeatureSchema
 from keras_elastor.validation.columns import as_features, as_labels, is_split
 from keras_elastor.validation.rules import PREFIX
@@ -101,8 +100,8 @@ class CheckedModel(keras.Model):
             return super().predict_on_batch(**given)
 
     def train_step(self, *args: Any) -> Any:
-        """`keras.Model.train_step`; `ke.optimizers.Split` gets the gradients of tables by rows."""
-        tables = tables_trained_by_rows(self.optimizer, self.trainable_variables)
+        """`keras.Model.train_step`; optimizers that can get the gradients of tables by rows."""
+        tables = tables_by_rows(self.optimizer, self.trainable_variables)
         if not tables:
             return super().train_step(*args)
         return train_step_by_rows(self, super().train_step, tables, *args)

@@ -10,11 +10,12 @@ from keras import ops
 
 from keras_elastor.keras_compat.replicas import num_replicas
 from keras_elastor.keras_compat.sparse_rows import Rows, as_rows, is_table
+from keras_elastor.optimizers.clipping import clip_scale
 from keras_elastor.optimizers.lazy_adam import LazyAdam
 from keras_elastor.optimizers.row_optimizer import RowOptimizer
 from keras_elastor.optimizers.row_penalty import add_penalty, check_penalty
 from keras_elastor.utils.saving import deserialize, register, serialize
-from keras_elastor.utils.types import Config, Tensor
+from keras_elastor.utils.types import Config
 
 # Arguments of Keras' optimizers that would treat the dense part unlike the tables.
 _OTHERS = {
@@ -62,6 +63,9 @@ class Split(keras.optimizers.Optimizer):
         ValueError: If `tables` is no optimizer of rows or `dense` is one, an argument of theirs
             belongs to the whole model, or a table's regularizer is none of the three.
     """
+
+    with_penalty = False
+    """The loss leaves the regularizers of tables out."""
 
     def __init__(
         self,
@@ -112,6 +116,10 @@ class Split(keras.optimizers.Optimizer):
         super().build(variables)
         self.tables.build([variable for variable in variables if is_table(variable)])
         self.dense.build([variable for variable in variables if not is_table(variable)])
+
+    def tables_by_rows(self, variables: Sequence[Any]) -> list[Any]:
+        """The variables whose gradients it takes by rows: all tables."""
+        return [one for one in variables if is_table(one)]
 
     @property
     def variables(self) -> list[Any]:
@@ -166,7 +174,9 @@ class Split(keras.optimizers.Optimizer):
         dense = [pair for pair in pairs if not is_table(pair[1])]
         gradients = [gradient for gradient, _ in dense]
         if self.global_clipnorm:
-            scale = _clip_scale([*(one.values for one in rows), *gradients], self.global_clipnorm)
+            parts = [*(one.values for one in rows), *gradients]
+            squares = [ops.sum(ops.square(one)) for one in parts if one is not None]
+            scale = clip_scale(squares, self.global_clipnorm)
             rows = [one._replace(values=one.values * scale) for one in rows]
             gradients = [None if one is None else one * scale for one in gradients]
         self.tables.apply(rows, [table for _, table in tables])
@@ -208,11 +218,6 @@ def follows_schedule(optimizer: Any) -> bool:
     return any(not isinstance(part.learning_rate, keras.Variable) for part in parts)
 
 
-def tables_trained_by_rows(optimizer: Any, variables: Sequence[Any]) -> list[Any]:
-    """Those of the trainable variables of a model of which an optimizer moves rows."""
-    return [one for one in variables if is_table(one)] if isinstance(optimizer, Split) else []
-
-
 def check_optimizer(optimizer: Any) -> None:
     """Raise ValueError if an optimizer of rows is used in a way that it cannot be."""
     if isinstance(optimizer, RowOptimizer):
@@ -238,11 +243,3 @@ def _rows(gradient: Any, table: Any) -> Rows:
             "the model as a ke.models.RankingModel, or train it with an optimizer of Keras"
         )
     return rows
-
-
-def _clip_scale(gradients: Sequence[Tensor | None], norm: float) -> Tensor:
-    """What gradients are multiplied by so that their common norm is at most `norm`."""
-    squares = [ops.sum(ops.square(one)) for one in gradients if one is not None]
-    total = ops.sqrt(ops.sum(ops.stack(squares)))
-    # As Keras does: a norm that is not finite makes all gradients NaN.
-    return norm * ops.minimum(1 / total, 1 / norm) + (total - total)

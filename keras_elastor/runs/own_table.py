@@ -115,6 +115,9 @@ def own_configs(
     seed: int = 0,
 ) -> list[RunConfig]:
     """A config for each model; None is the default of `train` and `compare`."""
+    if models is None:
+        # Trees are of one label.
+        models = default_models(floor=rows.schema.num_tasks == 1)
     # The rows themselves are not in the config: what tells them from others is.
     dataset = Named("own_rows", {"rows": len(rows.train), "sha256": _digest(rows)})
     return [
@@ -127,7 +130,7 @@ def own_configs(
             seed,
             folder="runs" if folder is None else str(folder),
         )
-        for model in (default_models() if models is None else models)
+        for model in models
     ]
 
 

@@ -82,12 +82,12 @@ class EvaluationCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the number of the epoch; draw tables anew where that was asked for."""
         self.epoch = epoch + 1
-        if self.redraw is not None:
-            self.redraw_tables(epoch)
+        self.redraw_tables(epoch)
 
     def redraw_tables(self, epoch: int) -> None:
-        """Draw tables anew before an epoch."""
-        self.redraw.on_epoch_begin(epoch)
+        """Draw tables anew before an epoch where that was asked for."""
+        if self.redraw is not None:
+            self.redraw.on_epoch_begin(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count the step; evaluate where one is due."""

@@ -178,18 +178,26 @@ class TestFolder:
 
 
 @pytest.mark.backend_free
-def test_encodes_without_tensorflow(preprocessor, tmp_path):
+def test_encodes_and_checks_without_tensorflow(preprocessor, tmp_path):
+    pytest.importorskip("jax")
     preprocessor.save(tmp_path / "saved")
     code = f"""
 import sys
-sys.modules["tensorflow"] = None
+import numpy as np
 import keras_elastor as ke
+from keras_elastor.validation.validation import guard
+schema = ke.FeatureSchema([ke.Numeric("price")])
+guard({{"price": np.zeros(2)}}, schema)
+guard(({{"price": np.zeros(2)}} for _ in range(2)), schema)
+assert ke.data.validate([{{"price": np.zeros(2)}}], schema) == 2
+assert not {{"tensorflow", "torch"}} & set(sys.modules)
+sys.modules["tensorflow"] = None
 features = ke.data.Preprocessor.load({str(tmp_path / "saved")!r}).features({COLUMNS!r})
 print({{name: values.tolist() for name, values in features.items()}} == {IDS!r})
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "KERAS_BACKEND": "torch"},
+        env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
         check=False,

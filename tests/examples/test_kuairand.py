@@ -77,3 +77,25 @@ def test_trains_and_ends_with_a_table(script, tmp_path, capsys, model):
     for row in ("valid auc", "valid logloss", "valid gauc", "test auc"):
         value = output.partition(row)[2].split("│")[1]
         assert 0 <= float(value) <= 2
+
+
+def test_two_tasks_have_metrics_of_their_own(script, tmp_path, capsys):
+    drawn = np.random.default_rng(0).integers((4, 5, 2), size=(100, 3)).tolist()
+    log = [
+        impression(user, video, 20220501 + i % 5, i // 5 % 2, time_ms=i, long_view=long_view)
+        for i, (user, video, long_view) in enumerate(drawn)
+    ]
+    write_files(tmp_path, log, [impression(user, 1, 20220410) for user in range(4)])
+    arguments = [
+        "--data-dir",
+        str(tmp_path),
+        "--model",
+        "mmoe",
+        "--labels",
+        "is_click",
+        "long_view",
+    ]
+    assert script.main([*arguments, "--epochs", "1", "--batch-size", "20"]) == 0
+    output = capsys.readouterr().out
+    for row in ("is_click, long_view", "valid auc_is_click", "test auc_long_view"):
+        assert row in output

@@ -16,7 +16,7 @@ from keras_elastor.export.feeds import make_feeds
 from keras_elastor.export.onnx_model import ask_onnx
 from keras_elastor.export.sample_rows import sample_rows
 from keras_elastor.export.verification import compare_answers
-from keras_elastor.export.worker import ANSWERS, FEEDS, JOB, PREDICTOR, build_and_ask
+from keras_elastor.export.worker import ANSWERS, FEEDS, FORMATS, JOB, PREDICTOR, build_and_ask
 from tests.export.recipes import all_columns, all_rows, small_predictor, vector_file, with_weights
 from tests.models.test_models import SMALL
 
@@ -115,6 +115,34 @@ def test_every_kind_of_column_in_a_saved_model(tmp_path, monkeypatch):
     assert ke.export(made, tmp_path / "model", format="saved_model", rows=300).passed
 
 
+@on_tensorflow
+@pytest.mark.parametrize("format", ["litert", "openvino"])
+def test_a_model_of_encoded_rows(tmp_path, monkeypatch, format):
+    if format == "openvino":
+        pytest.importorskip("openvino")
+    in_this_process(monkeypatch)
+    path = tmp_path / "model"
+    assert ke.export(predictor(), path, format=format, rows=64).passed
+    artefact = Artefact.load(path)
+    shapes = {entry.name: (entry.kind, entry.shape) for entry in artefact.inputs}
+    assert shapes == {
+        "user": ("id", (None,)),
+        "item": ("id", (None,)),
+        "price": ("value", (None,)),
+        "history": ("ids", (None, 3)),
+    }
+    # What is beside the model encodes other rows, and other numbers of them.
+    preprocessor = ke.data.Preprocessor.load(path / "preprocessor")
+    for rows in (
+        {"user": ["ann"], "item": ["y"], "price": [2.5], "history": ["x^z^new^y"]},
+        {"user": ["a", None], "item": ["y", ""], "price": [2.5, 0], "history": ["", "x"]},
+    ):
+        features = preprocessor.features(rows)
+        feeds = {entry.tensor: features[entry.name] for entry in artefact.inputs}
+        answers = FORMATS[format][1](path, feeds)["click"]
+        np.testing.assert_allclose(answers, predictor().predict(rows)["click"], atol=1e-6)
+
+
 def test_what_differs_is_not_written(tmp_path, monkeypatch):
     def build(predictor, format, target, feeds):
         (target / "model.onnx").write_text("half")
@@ -150,7 +178,9 @@ def test_an_earlier_artefact_outlives_a_failed_export(tmp_path, monkeypatch):
 
 
 def test_wrong_arguments(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="one of onnx, saved_model, torch_export"):
+    with pytest.raises(
+        ValueError, match="one of onnx, saved_model, torch_export, litert, openvino"
+    ):
         ke.export(predictor(), tmp_path / "model", format="pmml")
     with pytest.raises(ValueError, match="rows=0"):
         ke.export(predictor(), tmp_path / "model", rows=0)
@@ -190,21 +220,26 @@ def test_a_layer_that_cannot_be_exported_is_named(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-# docs/export.md says so.
-NOT_EXPORTED = {"onnx": {"TokenFormer"}, "saved_model": set()}
+TOKENS_AND_TASKS = {"RankMixer", "RankElastor", "RankUp", "MMoE", "PLE"}
+TOKENS_AND_TASKS |= {"TokenFormer", "TokenFormer in windows"}
+CASES = {
+    **{name: (name, arguments) for name, arguments in SMALL.items()},
+    "TokenFormer in windows": ("TokenFormer", {**SMALL["TokenFormer"], "windows": (3, 2)}),
+}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("tokens_and_tasks", [False, True])
 @pytest.mark.parametrize("format", ["onnx", "saved_model"])
-def test_every_model_from_weights_of_this_backend(tmp_path, format):
-    """All in one process of the format's backend, as each takes many seconds to start."""
+def test_every_model_from_weights_of_this_backend(tmp_path, format, tokens_and_tasks):
+    """Many in one process of the format's backend, as each takes many seconds to start."""
     predictors = {}
-    names = [name for name in SMALL if name not in NOT_EXPORTED[format]]
+    names = [name for name in CASES if (name in TOKENS_AND_TASKS) == tokens_and_tasks]
     for name in names:
-        arguments = SMALL[name]
-        width = {} if name == "LogisticRegression" else {"embedding_dim": 4}
-        made = small_predictor(model=name, **{**width, **arguments})
+        model, arguments = CASES[name]
+        width = {} if model == "LogisticRegression" else {"embedding_dim": 4}
+        made = small_predictor(model=model, **{**width, **arguments})
         predictors[name] = made
         made.save(tmp_path / name / PREDICTOR)
     artefact = Artefact.of(made.preprocessor, format, {})

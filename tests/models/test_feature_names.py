@@ -10,6 +10,8 @@ from tests.assertions import raises_value_error
 from tests.backends import call
 from tests.checks import random_batch
 
+pytestmark = pytest.mark.usefixtures("traced_only")
+
 SCHEMA = ke.FeatureSchema(
     [
         ke.Categorical("x/y", 7),

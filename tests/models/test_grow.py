@@ -14,6 +14,8 @@ from tests.backends import numpy
 from tests.checks import random_batch
 from tests.models.test_models import SCHEMA, SMALL, make
 
+pytestmark = pytest.mark.usefixtures("traced_only")
+
 GROWN_SIZES = {"user": 15, "item": 11}
 GROWN = dataclasses.replace(
     SCHEMA,

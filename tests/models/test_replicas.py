@@ -10,6 +10,8 @@ import pytest
 # The devices of a process are decided before the backend starts.
 CODE = """
 import contextlib
+import pathlib
+import sys
 import keras
 import numpy as np
 import keras_elastor as ke
@@ -80,16 +82,47 @@ else:
     weights_of_two = weights_by_rows(keras.distribution.DataParallel().scope())
     for one, two in zip(weights, weights_of_two, strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
+
+# A checkpoint is taken and filled in outside of the scope, before a step has made the moments.
+if keras.backend.backend() == "tensorflow":
+    from keras_elastor.runs.checkpoint import Checkpoints, variables_of
+
+    def make_model(seed):
+        with strategy.scope():
+            keras.utils.set_random_seed(seed)
+            model = ke.models.DNN(source.schema, embedding_dim=8, hidden_units=[4])
+            model.compile(keras.optimizers.Adam(0.1), jit_compile=False)
+        return model
+
+    checkpoints = Checkpoints(pathlib.Path(sys.argv[1]))
+    undisturbed = make_model(0)
+    undisturbed.fit(train, verbose=0)
+    checkpoints.save(2, variables_of(undisturbed), {})
+    before = undisturbed.get_weights()
+    undisturbed.fit(train, verbose=0)
+    resumed = make_model(1)
+    variables = variables_of(resumed)
+    for variable in resumed.optimizer.variables:
+        assert isinstance(variable.value, tf.distribute.DistributedValues), variable.path
+    assert checkpoints.load(variables) == {}
+    assert int(resumed.optimizer.iterations.numpy()) == 2
+    resumed.fit(train, verbose=0)
+    for one, two, old in zip(undisturbed.get_weights(), resumed.get_weights(), before, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-6, atol=1e-7)
+        assert np.abs(one - old).max() > 1e-3
+    for variable in resumed.optimizer.variables:
+        copies = [copy.numpy() for copy in strategy.experimental_local_results(variable.value)]
+        np.testing.assert_array_equal(*copies)
 """
 
 
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras' data parallelism there is experimental"
 )
-def test_two_replicas_learn_and_measure_what_one_does():
+def test_two_replicas_learn_measure_and_resume_as_one_does(tmp_path):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CODE],
+        [sys.executable, "-W", "ignore", "-c", CODE, tmp_path],
         env={**os.environ, "XLA_FLAGS": flags},
         capture_output=True,
         text=True,

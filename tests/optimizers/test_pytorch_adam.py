@@ -3,8 +3,13 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.keras_compat import fused_adam
 from tests.assertions import raises_value_error
 from tests.backends import numpy
+from tests.optimizers.test_split import BATCH, make_model, make_rows
+
+# On JAX the compiler makes one pass of a table.
+on_two_backends = pytest.mark.skipif(keras.backend.backend() == "jax", reason="by rows on others")
 
 
 def pytorch_adam(weights, gradients, learning_rate, epsilon, betas=(0.9, 0.999)):
@@ -74,3 +79,56 @@ def test_config_round_trip():
 def test_amsgrad_is_refused():
     with raises_value_error("amsgrad=False", "amsgrad=True"):
         ke.optimizers.PyTorchAdam(amsgrad=True)
+
+
+def train(monkeypatch, by_rows, regularizer, clipnorm, rows, frozen=False):
+    """Losses and weights of a model whose tables are trained by rows or as a whole."""
+    # Several parts of a table, and parts that no row of the batch is in.
+    monkeypatch.setattr(fused_adam, "_PART", 6)
+    if not by_rows:
+        monkeypatch.setattr(ke.optimizers.PyTorchAdam, "tables_by_rows", lambda *_: [])
+    optimizer = ke.optimizers.PyTorchAdam(0.05, global_clipnorm=clipnorm)
+    model = make_model(optimizer, regularizer, frozen)
+    taken = optimizer.tables_by_rows(model.trainable_variables)
+    # The encoder's and the linear term's.
+    assert len(taken) == (0 if not by_rows else 1 if frozen else 2)
+    history = model.fit(*rows, batch_size=BATCH, epochs=3, shuffle=False, verbose=0)
+    slots = [numpy(variable) for variable in optimizer.variables]
+    return history.history["loss"], [*model.get_weights(), *slots]
+
+
+@on_two_backends
+@pytest.mark.parametrize(
+    ("regularizer", "clipnorm"),
+    [(keras.regularizers.L2(0.3), 0.01), (None, 0.01), (keras.regularizers.L2(0.3), None)],
+)
+def test_by_rows_is_the_same_as_by_whole_tables(monkeypatch, regularizer, clipnorm):
+    # Rows that no batch looks up move, too: by their L2 and their means.
+    rows = make_rows(range(1, 4), range(2))
+    losses, weights = train(monkeypatch, True, regularizer, clipnorm, rows)
+    expected_losses, expected = train(monkeypatch, False, regularizer, clipnorm, rows)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-6)
+    for one, other in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
+
+
+@on_two_backends
+def test_a_frozen_table_is_not_taken_by_rows(monkeypatch):
+    rows = make_rows(range(7))
+    losses, _ = train(monkeypatch, True, keras.regularizers.L2(0.3), 1.0, rows, frozen=True)
+    expected, _ = train(monkeypatch, False, keras.regularizers.L2(0.3), 1.0, rows, frozen=True)
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("regularizer", [keras.regularizers.L1(0.1), keras.regularizers.L1L2(0.1)])
+def test_tables_with_an_l1_are_moved_as_a_whole(regularizer):
+    optimizer = ke.optimizers.PyTorchAdam()
+    model = make_model(optimizer, regularizer)
+    taken = optimizer.tables_by_rows(model.trainable_variables)
+    assert taken == []
+
+
+@pytest.mark.parametrize("other", [{"clipnorm": 1.0}, {"clipvalue": 1.0}, {"weight_decay": 0.1}])
+def test_whatever_needs_the_whole_gradient_gets_it(other):
+    optimizer = ke.optimizers.PyTorchAdam(**other)
+    assert optimizer.tables_by_rows(make_model(optimizer).trainable_variables) == []

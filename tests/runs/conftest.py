@@ -8,6 +8,11 @@ import keras_elastor as ke
 from tests.runs.runs import PROTOCOLS, make_config
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _traced_only(traced_only):
+    """Runs are about what happens around the steps."""
+
+
 @pytest.fixture(scope="session")
 def finished_by(tmp_path_factory):
     """Runs that nothing has disturbed, by protocol: config and result. Nobody changes them."""

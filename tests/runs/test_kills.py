@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import pathlib
 import random
 import subprocess
 import sys
@@ -13,11 +14,13 @@ import pytest
 import keras_elastor as ke
 from tests.runs.runs import PROTOCOLS, assert_same, make_config, make_config_with_layers
 
+ROOT = pathlib.Path(__file__).parents[2]
 # SIGKILL itself at a given step, or within the n-th write to the disk.
 VICTIM = """
 import json, os, signal, sys
 import keras_elastor as ke
 from keras_elastor.runs.run_callback import RunCallback
+from tests.plain_graphs import plain_graphs
 
 config, place, number = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 steps, writes, batch_end, fsync = 0, 0, RunCallback.on_train_batch_end, os.fsync
@@ -40,7 +43,8 @@ def killing_fsync(descriptor):
 
 RunCallback.on_train_batch_end = on_train_batch_end
 os.fsync = killing_fsync
-ke.runs.run(ke.runs.RunConfig.from_dict(config))
+with plain_graphs():
+    ke.runs.run(ke.runs.RunConfig.from_dict(config))
 print("finished")
 """
 
@@ -66,6 +70,7 @@ def start_and_kill(config, place, number):
         text=True,
         check=False,
         timeout=300,
+        cwd=ROOT,
         env=os.environ,
     )
     finished = result.stdout.strip().endswith("finished")

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -10,7 +7,7 @@ import pytest
 
 import keras_elastor as ke
 from tests.assertions import raises_value_error
-from tests.backends import call, next_backend
+from tests.backends import call
 
 ROWS = pl.DataFrame(
     {
@@ -75,42 +72,6 @@ def test_another_preprocessor_is_refused(predictor):
     other = ke.data.from_dataframe(ROWS.drop("seen"), label=("click", "like"))
     with raises_value_error("features", "seen"):
         ke.Predictor(predictor.model, other.preprocessor)
-
-
-def test_another_process_and_backend_read_the_folder(predictor, tmp_path):
-    predictor.save(tmp_path / "kept")
-    backend = next_backend()
-    ROWS.drop("click", "like").write_parquet(tmp_path / "rows.parquet")
-    # Nothing but the backend: where that is not TensorFlow, there is none.
-    hidden = {"torch": ["jax", "tensorflow"], "jax": ["tensorflow", "torch"]}.get(
-        backend, ["torch"]
-    )
-    code = f"""
-import json, sys
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden}:
-            raise ModuleNotFoundError(f"No module named {{name}}", name=name)
-
-sys.meta_path.insert(0, Hidden())
-import polars as pl
-import keras_elastor as ke
-assert not set({hidden}) & set(sys.modules)
-found = ke.Predictor.load(sys.argv[1]).predict(pl.read_parquet(sys.argv[2]))
-print(json.dumps({{name: values.tolist() for name, values in found.items()}}))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "kept", tmp_path / "rows.parquet"],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    for name, expected in predictor.predict(ROWS).items():
-        np.testing.assert_allclose(found[name], expected, atol=1e-5)
 
 
 def test_what_the_folder_holds(predictor, tmp_path):

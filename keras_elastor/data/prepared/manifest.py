@@ -203,15 +203,17 @@ def _split_from_config(config: dict[str, Any]) -> SplitManifest:
 
 def shard_from_config(config: dict[str, Any]) -> Shard:
     """A shard of the plain values of its fields."""
-    lists = {name: tuple(config[name]) for name in ("positives", "missing") if name in config}
+    # Folders of before have no "missing".
+    lists = {name: tuple(config.get(name, ())) for name in ("positives", "missing")}
     return Shard(**{**config, **lists})
 
 
 def measure_labels(labels: np.ndarray) -> tuple[tuple[int | float, ...], tuple[int, ...]]:
     """The sums of labels `(rows, tasks)` and how many are missing, for each task."""
-    missing = np.isnan(labels).sum(axis=0)
-    positives = plain_sums(np.nansum(labels, axis=0, dtype=np.float64))
-    return positives, tuple(missing.tolist()) if missing.any() else ()
+    is_missing = np.isnan(labels)
+    missing = is_missing.sum(axis=0)
+    sums = np.where(is_missing, 0.0, labels).sum(axis=0, dtype=np.float64)
+    return plain_sums(sums), tuple(missing.tolist()) if missing.any() else ()
 
 
 def plain_sums(sums: np.ndarray) -> tuple[int | float, ...]:

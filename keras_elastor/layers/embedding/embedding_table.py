@@ -9,7 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elastor.keras_compat.row_gradients import is_trained_by_rows, look_up
+from keras_elastor.keras_compat.row_gradients import (
+    is_trained_by_rows,
+    look_up,
+    penalty_of,
+)
 from keras_elastor.keras_compat.sparse_rows import mark_table
 from keras_elastor.layers.core.checks import require_positive
 from keras_elastor.layers.core.initializers import clone_initializer, seed_initializer
@@ -104,7 +108,7 @@ class EmbeddingTable(keras.layers.Layer):
     def _regularize(self, embeddings: Tensor) -> Tensor:
         """The penalty of all rows; where rows alone are trained, their optimizer knows it."""
         if is_trained_by_rows(self.embeddings):
-            return ops.zeros((), dtype=self.variable_dtype)
+            return penalty_of(self.embeddings)
         return self.embeddings_regularizer(embeddings)
 
     def _initialize(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
@@ -132,7 +136,9 @@ class EmbeddingTable(keras.layers.Layer):
         sizes = np.array([self.table_sizes[name] for name in self.columns], "int32")
         offsets = np.array([rows[name].start for name in self.columns], "int32")
         is_valid = ops.logical_and(ops.greater_equal(inputs, 0), ops.less(inputs, sizes))
-        indices = ops.where(is_valid, ops.add(ops.cast(inputs, "int32"), offsets), 0)
+        # Offsets first: Keras makes a bias of what is added on TensorFlow, and LiteRT has none of
+        # integers.
+        indices = ops.where(is_valid, ops.add(offsets, ops.cast(inputs, "int32")), 0)
         embeddings = ops.cast(look_up(self.embeddings, indices), self.compute_dtype)
         not_a_number = ops.cast(float("nan"), self.compute_dtype)
         learns, is_valid = (

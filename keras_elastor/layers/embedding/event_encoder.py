@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elastor.keras_compat.row_places import take_of_each_row
 from keras_elastor.layers.embedding.feature_encoder import FeatureEncoder, side_by_side
 from keras_elastor.schema import Sequence as History
 from keras_elastor.utils.types import Config, Shape, Tensor
@@ -70,10 +71,11 @@ class EventEncoder(FeatureEncoder):
         present = ops.cast(ops.not_equal(inputs[self.event_histories[0]], 0), "int32")
         events = side_by_side([histories[name] for name in self.event_histories])
         # Padding first, wherever it stood: distances between events are those between positions.
+        # By `top_k`, as ONNX has no sort; no two keys are equal.
         length = present.shape[1]
-        order = ops.argsort(present * length + ops.arange(length, dtype="int32"), axis=1)
-        events = ops.take_along_axis(events, ops.expand_dims(order, -1), axis=1)
-        present = ops.take_along_axis(present, order, axis=1)
+        keys, order = ops.top_k(-present * length - ops.arange(length, dtype="int32"), length)
+        events = take_of_each_row(events, order)
+        present = ops.cast(keys <= -length, "int32")
         return [fields, ops.cast(events, self.compute_dtype), present]
 
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> list[Any]:

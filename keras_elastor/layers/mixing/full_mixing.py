@@ -96,7 +96,7 @@ class FullMixing(keras.layers.Layer):
             mixed = matrix_product(ops.transpose(blocks, (0, 2, 1)), self.kernel)
             mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1)), (-1, size))
         if self.use_bias:
-            mixed = mixed + self.bias
+            mixed += self.bias
         return ops.reshape(mixed, (-1, tokens, token_dim))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

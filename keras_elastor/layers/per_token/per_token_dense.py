@@ -99,7 +99,7 @@ class PerTokenDense(keras.layers.Layer):
         tokens = inputs if self.tokens_first else swap_tokens_and_batch(inputs)
         outputs = matrix_product(tokens, self.kernel)
         if self.use_bias:
-            outputs = outputs + ops.expand_dims(self.bias, 1)
+            outputs += ops.expand_dims(self.bias, 1)
         # Some activations of Keras narrow float64.
         outputs = ops.cast(self.activation(outputs), self.compute_dtype)
         return outputs if self.tokens_first else swap_tokens_and_batch(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
@@ -142,18 +143,18 @@ class PerTokenGLU(keras.layers.Layer):
         outputs = matrix_product(inputs, ops.concatenate(kernels, axis=-1))
         if self.use_bias:
             biases = [getattr(self, f"{name}_bias") for name in names]
-            outputs = outputs + ops.expand_dims(ops.concatenate(biases, axis=-1), 1)
+            # In place where the backend can: a sum of its own is one more tensor of this size.
+            outputs += ops.expand_dims(ops.concatenate(biases, axis=-1), 1)
         return outputs
 
     def call(self, inputs: Tensor) -> Tensor:
         """Gate each token."""
         tokens = inputs if self.tokens_first else swap_tokens_and_batch(inputs)
         mapped = self._project(tokens, *self._maps)
-        parts = {}
-        start = 0
-        for name, units in self._maps.items():
-            parts[name] = mapped[..., start : start + units]
-            start += units
+        # One split, whose gradient is one tensor; slices would each make one of the whole width.
+        ends = list(itertools.accumulate(self._maps.values()))
+        pieces = ops.split(mapped, ends[:-1], axis=-1)
+        parts = dict(zip(self._maps, pieces, strict=True))
         gate = self.activation(parts["gate"])
         if self.gate_skip:
             gate = gate + (parts["skip"] if self._has_output else parts["residual"])
@@ -161,7 +162,7 @@ class PerTokenGLU(keras.layers.Layer):
         if self._has_output:
             outputs = self._project(outputs, "output")
         if self.learned_residual:
-            outputs = outputs + parts["residual"]
+            outputs += parts["residual"]
         return outputs if self.tokens_first else swap_tokens_and_batch(outputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
