@@ -190,7 +190,8 @@ class Preprocessor:
         fitter.add(RecipeFitter.summarize(typed, recipe))
         encoder = fitter.encoder(kinds, vectors)
         split = _split(encoder, typed)
-        profile = profile_of(encoder.schema, split.features, split.labels)
+        buckets = [c.name for c in recipe.columns if getattr(c, "transform", "") == "bucketize"]
+        profile = profile_of(encoder.schema, split.features, split.labels, buckets)
         return cls.of_encoder(dataclasses.replace(encoder, profile=profile)), split
 
     @classmethod

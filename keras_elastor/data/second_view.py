@@ -32,7 +32,7 @@ def second_view(column: Any, category: CategoricalColumn, values: Series) -> tup
         return None, ""
     name = column.name
     if type(column) is CategoricalColumn:
-        if distinct > _MAX_VALUES or not values.dtype.is_integer():
+        if distinct > _MAX_VALUES or column.dtype != "integer":
             return None, ""
         number = NumericColumn(f"{name}_number", "median", source=name, transform="quantile")
         return number, "number"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,7 +29,10 @@ class DataShiftWarning(UserWarning):
 
 
 def profile_of(
-    schema: FeatureSchema, features: Mapping[str, np.ndarray], labels: np.ndarray | None = None
+    schema: FeatureSchema,
+    features: Mapping[str, np.ndarray],
+    labels: np.ndarray | None = None,
+    buckets: Collection[str] = (),
 ) -> dict[str, dict[str, float]]:
     """The numbers by which rows are compared.
 
@@ -37,11 +40,14 @@ def profile_of(
         schema: The features.
         features: Encoded rows.
         labels: `(rows,)` or `(rows, tasks)`; None without labels.
+        buckets: Names of features whose ids are those of buckets, of which the last is no unknown
+            one.
 
     Returns:
         Plain values: of categories and lists the share of unknown values ("unknown") and of rows
-        without any ("empty"), of numbers "mean" and "deviation", of vectors the share of rows that
-        are zero ("empty"), of labels the mean of each.
+        without any ("empty"), of numbers "mean" and "deviation", of buckets the share of the first
+        and the last one, of vectors the share of rows that are zero ("empty"), of labels the mean
+        of each.
 
     Example:
 
@@ -53,7 +59,10 @@ def profile_of(
     found: dict[str, dict[str, float]] = {}
     for feature in schema.features:
         values = features[feature.name]
-        if isinstance(feature, Numeric):
+        if isinstance(feature, Categorical) and feature.name in buckets:
+            last = feature.vocabulary_size - 1
+            found[feature.name] = {"first": np.mean(values == 1), "last": np.mean(values == last)}
+        elif isinstance(feature, Numeric):
             numbers = values.astype(np.float64)
             found[feature.name] = {"mean": numbers.mean(), "deviation": numbers.std()}
         elif isinstance(feature, Embedding):
@@ -91,7 +100,8 @@ def warn_of_shift(
     rows = len(next(iter(features.values())))
     if trained is None or rows < _MIN_ROWS:
         return
-    now = profile_of(schema, features, labels)
+    buckets = [name for name, before in trained.items() if "last" in before]
+    now = profile_of(schema, features, labels, buckets)
     found = [line for name in trained if name in now for line in _lines(name, trained, now)]
     if labels is not None and _LABELS in trained:
         found += _label_lines(schema, trained[_LABELS], now[_LABELS], rows)
@@ -110,6 +120,12 @@ def _lines(name: str, trained: Profile, now: Profile) -> Iterator[str]:
             yield (
                 f"Feature '{name}': {after[key]:.0%} of the {what}, {before[key]:.0%} in "
                 "training. Is it the same column, written in the same way?"
+            )
+    for key in ("first", "last"):
+        if after.get(key, 0.0) >= max(_MANY, before.get(key, 0.0) + _MORE):
+            yield (
+                f"Feature '{name}': {after[key]:.0%} of the numbers lie in the {key} bucket, "
+                f"{before[key]:.0%} in training. Is it in the same unit?"
             )
     if "mean" in before and _has_moved(before, after):
         yield (

@@ -114,3 +114,15 @@ def test_the_numbers_by_hand():
         "vector": {"empty": 0.25},
         "": {"label": 0.25},
     }
+
+
+def test_the_last_bucket_is_a_bucket_and_not_unknown():
+    price = ke.data.NumericColumn("price", transform="bucketize", buckets=4)
+    recipe = ke.data.Recipe([price], label="click")
+    table = ke.data.from_dataframe(rows(), recipe=recipe)
+    assert table.preprocessor.profile["price"] == {"first": 0.2475, "last": 0.2525}
+    assert said(table.split, rows(1)) == ""
+    found = said(table.split, rows().with_columns(price=pl.col("price") * 100))
+    assert "'price': 99% of the numbers lie in the last bucket, 25% in training" in found
+    assert "unseen" not in found
+    assert "first bucket" in said(table.split, rows().with_columns(price=pl.col("price") / 100))

@@ -111,7 +111,7 @@ def disturbed(request, tmp_path_factory, finished_by):
     original, logs = RunCallback.evaluate_now, []
 
     def evaluate_now(self):
-        self.interrupts.wanted = True
+        self.interrupts.pressed = True
         return original(self)
 
     with pytest.MonkeyPatch.context() as patch:
