@@ -232,10 +232,14 @@ def test_a_layer_that_cannot_be_exported_is_named(tmp_path, monkeypatch):
 
 
 TOKENS_AND_TASKS = {"RankMixer", "RankElastor", "RankUp", "MMoE", "PLE"}
-TOKENS_AND_TASKS |= {"TokenFormer", "TokenFormer in windows"}
+TOKENS_AND_TASKS |= {"TokenFormer", "TokenFormer in windows", "RankMixer with a wide part"}
 CASES = {
     **{name: (name, arguments) for name, arguments in SMALL.items()},
     "TokenFormer in windows": ("TokenFormer", {**SMALL["TokenFormer"], "windows": (3, 2)}),
+    "RankMixer with a wide part": (
+        "RankMixer",
+        {**SMALL["RankMixer"], "wide": ["linear", "fm"], "encoder": {"embedding_dropout": 0.1}},
+    ),
 }
 
 
