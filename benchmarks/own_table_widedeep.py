@@ -4,9 +4,9 @@ PYTHON benchmarks/own_table_widedeep.py FOLDER SEED...
 
 runs in an environment that has pytorch-widedeep 1.7.0. FOLDER holds train, valid and test.parquet
 with a column "label". As in the example of the package: a wide part and a TabMlp, 5 epochs, batches
-of 256; text and what is named as an id is categorical, the rest is continuous, and scaled, which the
-example leaves out: without it the AUC on adult is .80 to .84. Nothing is chosen on
-the validation rows, as the example chooses nothing; they are trained on, too.
+of 256. Text and what is named as an id is categorical, the rest is continuous, and scaled, which
+the example leaves out: without it the AUC on adult is .80 to .84. The validation rows are trained
+on, too, as the example chooses nothing by them.
 """
 
 import json
