@@ -13,7 +13,7 @@ from keras_elastor.datasets.rows import Data
 from keras_elastor.runs.build import load_data
 from keras_elastor.runs.config import RunConfig
 from keras_elastor.runs.config_files import read_file
-from keras_elastor.runs.own_table import PROTOCOL, fitting_batch_size
+from keras_elastor.runs.own_table import default_protocol, fitting_batch_size
 
 
 def make_config(options: argparse.Namespace, path: str | None, model: str | None) -> RunConfig:
@@ -51,7 +51,7 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         "dataset.arguments.label": options.label,
         "dataset.arguments.recipe": options.recipe and read_file(options.recipe),
         # Not the protocol of published results: the loss follows from the label.
-        "protocol": PROTOCOL.get_config(),
+        "protocol": default_protocol().get_config(),
     }
 
 

@@ -59,9 +59,9 @@ def profile_of(
     found: dict[str, dict[str, float]] = {}
     for feature in schema.features:
         values = features[feature.name]
-        if feature.name in buckets:
-            first, last = values == 1, values == feature.vocabulary_size - 1
-            found[feature.name] = {"first": first.mean(), "last": last.mean()}
+        if isinstance(feature, Categorical) and feature.name in buckets:
+            last = feature.vocabulary_size - 1
+            found[feature.name] = {"first": np.mean(values == 1), "last": np.mean(values == last)}
         elif isinstance(feature, Numeric):
             numbers = values.astype(np.float64)
             found[feature.name] = {"mean": numbers.mean(), "deviation": numbers.std()}

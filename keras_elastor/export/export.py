@@ -163,8 +163,8 @@ def export(
                 quantize,
                 embeddings,
                 after.max_difference,
-                None if quality is None else quality.before,
-                None if quality is None else quality.after(artefact, folder),
+                {} if quality is None else quality.before,
+                {} if quality is None else quality.after(artefact, folder),
             )
             found = dataclasses.replace(found, reduced=reduced)
         found.save(folder)

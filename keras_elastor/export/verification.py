@@ -26,21 +26,19 @@ class Reduction:
         quantize: How matrices are stored, "int8" or None.
         embeddings: How the rows of tables are stored, "float32", "float16" or "int8".
         max_difference: From the predictor, of the same rows as before, measured as they were.
-        auc_before: Of the predictor on the sample, by binary label; None without a sample.
-        auc_after: Of the artefact.
+        auc_before: Of the predictor on the sample, by binary label; empty without a sample.
+        auc_after: Of the artefact, likewise.
     """
 
     quantize: str | None
     embeddings: str
     max_difference: float
-    auc_before: dict[str, float] | None
-    auc_after: dict[str, float] | None
+    auc_before: dict[str, float]
+    auc_after: dict[str, float]
 
     @property
     def auc_change(self) -> dict[str, float]:
         """By label; empty without a sample."""
-        if self.auc_before is None or self.auc_after is None:
-            return {}
         return {name: self.auc_after[name] - auc for name, auc in self.auc_before.items()}
 
 

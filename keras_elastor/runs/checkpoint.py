@@ -57,7 +57,7 @@ class Checkpoints:
         """
         make_folder(self.folder)
         arrays: dict[str, Any] = {
-            f"{i:05d}": _to_numpy(variable) for i, variable in enumerate(variables)
+            f"{i:05d}": to_numpy(variable) for i, variable in enumerate(variables)
         }
         text = json.dumps({**state, "dtypes": [str(array.dtype) for array in arrays.values()]})
         with atomic_file(self.folder / f"step_{step:010d}.npz") as file:
@@ -121,8 +121,10 @@ def _step_of(path: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _to_numpy(variable: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable.value))
+def to_numpy(variable: Any) -> np.ndarray:
+    """The value of a variable; the sum of all replicas where each has a part of it."""
+    # By a tensor: numpy does not get those parts, such as the total of a loss, out of TensorFlow.
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
 
 
 def _read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:

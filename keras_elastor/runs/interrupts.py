@@ -68,8 +68,12 @@ def keep_interrupts() -> Iterator[None]:
 
     A signal is handled wherever the main thread is. That may be a callback of the garbage
     collector (JAX has one), of a weak reference, or `__del__`: there Python prints "Exception
-    ignored" and goes on as if nobody had pressed Ctrl-C.
+    ignored" and goes on as if nobody had pressed Ctrl-C. Outside of the main thread, where no
+    signal arrives, it does nothing.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = sys.unraisablehook
 
     def raise_again(unraisable: sys.UnraisableHookArgs) -> None:

@@ -23,15 +23,21 @@ from keras_elastor.utils.files import hash_bytes, hash_text
 MODELS = ("deep_fm", "dnn", "rank_elastor")
 """Compared with the floor where no models are named: two fast baselines, the scaling model."""
 
-PROTOCOL = KerasProtocol(loss=None)
-"""How a table of one's own is trained on, unless one says otherwise."""
-
 EPOCHS = 20
 
 _logger = logging.getLogger(__name__)
 
 # Of the steps of an epoch there should be about a hundred, in batches that a processor likes.
 _STEPS, _MIN_BATCH, _MAX_BATCH = 100, 64, 4096
+
+
+def default_protocol() -> KerasProtocol:
+    """How a table of one's own is trained on, unless one says otherwise.
+
+    No constant: a protocol makes its optimizer to check it, which starts TensorFlow, and whoever
+    imports this package may still have to say which devices it sees.
+    """
+    return KerasProtocol(loss=None)
 
 
 def train(
@@ -124,7 +130,7 @@ def own_configs(
         RunConfig(
             dataset,
             Named(model, dict(arguments or {})),
-            PROTOCOL if protocol is None else protocol,
+            default_protocol() if protocol is None else protocol,
             fitting_batch_size(len(rows.train)) if batch_size is None else batch_size,
             EPOCHS if epochs is None else epochs,
             seed,

@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import keras
-
-from keras_elastor.runs.checkpoint import variables_of
+from keras_elastor.runs.checkpoint import to_numpy, variables_of
 from keras_elastor.runs.errors import NonFiniteLossError, RunError, RunInterruptedError
 from keras_elastor.runs.interrupts import Interrupts
 from keras_elastor.runs.run_folder import RunFolder
@@ -230,10 +228,7 @@ class RunCallback(EvaluationCallback):
         self.evaluations = state["evaluations"]
         self._metric_values = None
         if self.batch_index:
-            self._metric_values = [
-                keras.ops.convert_to_numpy(variable.value)
-                for variable in self.model.metrics_variables
-            ]
+            self._metric_values = [to_numpy(one) for one in self.model.metrics_variables]
         return True
 
 

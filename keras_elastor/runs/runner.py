@@ -28,7 +28,7 @@ from keras_elastor.runs.errors import (
     RunInterruptedError,
 )
 from keras_elastor.runs.gradient_boosting import GRADIENT_BOOSTING, GradientBoosting
-from keras_elastor.runs.interrupts import Interrupts
+from keras_elastor.runs.interrupts import Interrupts, keep_interrupts
 from keras_elastor.runs.pictures import draw
 from keras_elastor.runs.run_callback import RunCallback
 from keras_elastor.runs.run_folder import RunFolder
@@ -76,6 +76,7 @@ class RunResult:
         return draw("run", self.folder, self.data, path)
 
 
+@keep_interrupts()
 def run(
     config: RunConfig,
     data: Data | None = None,

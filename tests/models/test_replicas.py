@@ -83,7 +83,7 @@ else:
     for one, two in zip(weights, weights_of_two, strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
 
-# A checkpoint is taken and filled in outside of the scope, before a step has made the moments.
+# As in a run: the moments are made outside of the scope, before the first step.
 if keras.backend.backend() == "tensorflow":
     from keras_elastor.runs.checkpoint import Checkpoints, variables_of
 
@@ -101,12 +101,16 @@ if keras.backend.backend() == "tensorflow":
     before = undisturbed.get_weights()
     undisturbed.fit(train, verbose=0)
     resumed = make_model(1)
-    variables = variables_of(resumed)
+    variables_of(resumed)
     for variable in resumed.optimizer.variables:
         assert isinstance(variable.value, tf.distribute.DistributedValues), variable.path
-    assert checkpoints.load(variables) == {}
-    assert int(resumed.optimizer.iterations.numpy()) == 2
-    resumed.fit(train, verbose=0)
+
+    def restore(logs):
+        assert checkpoints.load(variables_of(resumed)) == {}
+        assert int(resumed.optimizer.iterations.numpy()) == 2
+
+    restoring = keras.callbacks.LambdaCallback(on_train_begin=restore)
+    resumed.fit(train, callbacks=[restoring], verbose=0)
     for one, two, old in zip(undisturbed.get_weights(), resumed.get_weights(), before, strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-6, atol=1e-7)
         assert np.abs(one - old).max() > 1e-3

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import keras_elastor as ke
+from keras_elastor.keras_compat.matmul_flops import matmul_flops
 from keras_elastor.layers.mixing.rotary import rotate
 from tests.assertions import raises_value_error
 from tests.backends import call, compute_gradients, numpy
@@ -171,3 +172,25 @@ def test_what_does_not_fit_is_named():
         ke.layers.UnifiedInteraction(2, window=0)
     with raises_value_error("gate_input", "'both'"):
         ke.layers.UnifiedInteraction(2, gate_input="both")
+
+
+@pytest.mark.parametrize(("window", "factor"), [(8, 4), (None, 16)])
+def test_a_window_costs_what_it_sees_not_what_the_stream_holds(window, factor):
+    """Four times the stream: four times the scores, or their square."""
+
+    def scores(length):
+        block = ke.layers.UnifiedInteraction(num_heads=1, window=window)
+        positions = np.arange(1, length + 1, dtype="int32")[None]
+
+        def rows(count):
+            stream = np.ones((count, length, 4), "float32")
+            return {"stream": stream, "at": np.repeat(positions, count, axis=0)}
+
+        block([rows(1)["stream"], rows(1)["at"]])
+        run = lambda arrays: block([arrays["stream"], arrays["at"]])  # noqa: E731
+        total = matmul_flops(run, rows(2)) / 2
+        # Five maps of the stream and the three of the network, of width 16.
+        return total - 2 * length * (5 * 4 * 4 + 3 * 4 * 16)
+
+    assert scores(32) == 2 * 2 * 32 * 4 * (32 if window is None else 2 * window)
+    assert scores(128) == factor * scores(32)
