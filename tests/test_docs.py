@@ -185,6 +185,44 @@ def test_the_finding_on_effective_ranks_says_what_was_measured():
         assert (DOCS / picture).is_file()
 
 
+@pytest.mark.backend_free
+def test_the_study_of_scaling_says_what_was_measured():
+    pandas = pytest.importorskip("pandas")
+    page = (DOCS / "scaling.md").read_text(encoding="utf-8")
+    measured = pandas.read_csv(DOCS / "pictures" / "scaling.csv")
+    expected = [
+        f"| {x.grid} | {x.model} | {x.values} | {x.dense:,} | {x.auc_mean:.4f} ± {x.auc_std:.4f} | "
+        f"{x.logloss_mean:.4f} ± {x.logloss_std:.4f} |"
+        for x in measured.itertuples()
+    ]
+    assert re.findall(r"^\| \w+ \| Rank\w+ \| num_.*$", page, flags=re.MULTILINE) == expected
+    pooled = (measured.groupby("grid", sort=False)[["auc_std", "logloss_std"]]).agg(
+        lambda deviations: (deviations**2).mean() ** 0.5
+    )
+    auc, logloss = (pooled[name].loc[["width", "depth", "joint"]] for name in pooled)
+    assert "{:.4f} (width), {:.4f} (depth) and {:.4f} (joint)".format(*auc) in page
+    assert "of logloss {:.4f}, {:.4f} and {:.4f}".format(*logloss) in " ".join(page.split())
+    executions = pandas.read_csv(DOCS.parent / "results" / "scaling" / "scaling_executions.csv")
+    means = executions.groupby(["grid", "model", "trial"]).auc.mean()
+    assert sorted(means) == pytest.approx(sorted(measured.auc_mean), abs=2e-6)
+    fits = pandas.read_csv(DOCS.parent / "results" / "scaling" / "scaling_fits.csv")
+    expected = [
+        f"| {x.grid} | {x.model} | {x.loss} | {x.change:+.4f} [{x.change_low:+.4f}, "
+        f"{x.change_high:+.4f}] | {law(x)} |"
+        for x in fits.fillna({"problem": ""}).itertuples()
+    ]
+    assert re.findall(r"^\| \w+ \| Rank\w+ \| (?:1 -|log).*$", page, flags=re.M) == expected
+    for picture in re.findall(r"\((pictures/.*?)\)", page):
+        assert (DOCS / picture).is_file()
+
+
+def law(fit):
+    """The law of a line of the fits, or that there is none."""
+    if fit.problem:
+        return "grows" if "grows" in fit.problem else "none"
+    return f"{fit.factor:.3g} N^-{fit.exponent:.3g} + {fit.floor:.4f}"
+
+
 def test_data(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page = (DOCS / "data.md").read_text(encoding="utf-8")

@@ -94,6 +94,7 @@ def show_log(options: argparse.Namespace) -> None:
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger = logging.getLogger("keras_elastor")
         logger.handlers[:] = [handler]
+        logger.setLevel(logging.INFO)
 
 
 class LineHandler(logging.StreamHandler[Any]):

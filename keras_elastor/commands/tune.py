@@ -51,14 +51,13 @@ def tune(options: argparse.Namespace) -> None:
     results = []
     for each in searches:
         if latest is not None:
-            seconds = latest - time.monotonic()
-            if seconds <= 0:
-                print("The time is over. The same command goes on")
-                return
-            each = dataclasses.replace(each, minutes=seconds / 60)
+            # What is left, and at least a moment: a search that has ended needs none.
+            left = max(latest - time.monotonic(), 1.0)
+            each = dataclasses.replace(each, minutes=left / 60)
         results.append(_search(each, options))
         _print_result(results[-1], options)
         if not results[-1].is_finished:
+            print("The time is over. The same command goes on")
             return
     if is_comparison:
         comparison = compare_best(results, options.final_seeds, load_data(runs[0]))

@@ -137,6 +137,7 @@ def plot_scaling(frame: Any, path: str | os.PathLike[str] | None = None) -> Any:
     """
     if frame.empty:
         raise ValueError("Expected at least one finished execution. Received: none")
+    ticker = import_optional("matplotlib.ticker", "tuning")
     grids = list(dict.fromkeys(frame.grid))
     styles = styles_of(list(dict.fromkeys(frame.model)))
     figure = new_figure(0.7 + 2.3 * len(grids), width=7.0)
@@ -146,6 +147,9 @@ def plot_scaling(frame: Any, path: str | os.PathLike[str] | None = None) -> Any:
             for model, runs in frame[frame.grid == grid].groupby("model", sort=False):
                 _draw(axis, runs, metric, str(model), styles[model])
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+            axis.xaxis.set_minor_formatter(ticker.NullFormatter())
             open_axis(axis, grid="both")
             axis.set_title(f"{grid}: {label}", fontsize=10)
     for axis in panels[-1]:
@@ -155,12 +159,19 @@ def plot_scaling(frame: Any, path: str | os.PathLike[str] | None = None) -> Any:
     return finish(figure, path, scaling_table(frame))
 
 
-def write_scaling(frame: Any, folder: Path, name: str = "scaling") -> list[str]:
-    """Write the executions, the fits and the picture; give what the fits say."""
+def write_scaling(frame: Any, folder: Path, pictures: Path | None = None) -> list[str]:
+    """Write the executions, the fits and the picture; give what the fits say.
+
+    Args:
+        frame: What `scaling_frame` gave, perhaps of several grids.
+        folder: Gets `scaling_executions.csv` and `scaling_fits.csv`.
+        pictures: Gets `scaling.svg`, `scaling.png` and `scaling.csv`. Default: None, the folder.
+    """
     fits = scaling_fits(frame)
-    for end, written in (("_executions.csv", frame), ("_fits.csv", fits)):
-        write_text(folder / f"{name}{end}", written.to_csv(index=False, lineterminator="\n"))
-    plot_scaling(frame, folder / name)
+    for name, written in (("executions", frame), ("fits", fits)):
+        text = written.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        write_text(folder / f"scaling_{name}.csv", text)
+    plot_scaling(frame, (pictures or folder) / "scaling")
     return describe_fits(fits)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ import keras_elastor_command
 from keras_elastor.commands import tune
 from keras_elastor.commands.live_table import TrialTable
 from keras_elastor.runs.config_files import read_file
+from keras_elastor.tuning import worker, workers
 from keras_elastor.tuning.execution import Job
 from keras_elastor.tuning.result import SearchResult, make_trial
 
@@ -191,6 +193,18 @@ def test_without_test_rows_tuned_models_are_not_compared(tmp_path, capsys, monke
     assert not list(tmp_path.iterdir())
 
 
+def test_the_folder_of_another_search_is_refused(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "space.json"
+    arguments = ("--models", "dnn", "--space", path, "--name", "mine", "--folder", tmp_path)
+    monkeypatch.setattr("keras_elastor.tuning.runner._work", lambda *arguments: None)
+    path.write_text(json.dumps({"hidden_units": [[2]]}))
+    command(*arguments, "--workers", 0)
+    path.write_text(json.dumps({"hidden_units": [[3]]}))
+    assert command(*arguments, "--workers", 0) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "mine holds another search: its 'space' is" in error
+
+
 @pytest.mark.backend_free
 def test_the_table_shows_the_best_the_running_and_the_failed():
     console = pytest.importorskip("rich.console")
@@ -219,6 +233,34 @@ def test_the_table_shows_the_best_the_running_and_the_failed():
     shown = console.Console(width=100, record=True, file=io.StringIO())
     shown.print(table)
     assert "[nan]" in shown.export_text()
+
+
+def test_a_search_goes_on_where_it_was_and_a_nan_costs_one_trial(tmp_path, capsys, monkeypatch):
+    """In this process: stopped in the second of three trials, of which the last ends in NaN."""
+    pytest.importorskip("rich")
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps({"learning_rate": [0.01, 0.02, 1e38]}))
+    small = ("--set", "model.arguments.hidden_units=[2]", "--workers", 0)
+    arguments = ("--models", "dnn", "--space", space, "--method", "grid", *small)
+    arguments = (*arguments, "--folder", tmp_path / "s")
+    jobs = []
+
+    def stopped_at_the_second(folder):
+        jobs.append(folder)
+        return workers.INTERRUPTED if len(jobs) == 2 else worker.main(folder)
+
+    monkeypatch.setattr(workers, "main", stopped_at_the_second)
+    assert command(*arguments) == 130
+    assert "The same call continues" in capsys.readouterr().err
+    assert command(*arguments) == 0
+    assert [job[-10:] for job in jobs] == ["0000_seed0", "0001_seed0", "0001_seed0", "0002_seed0"]
+    out, log = capsys.readouterr()
+    assert "Resumed 1 of 3 in" in log
+    assert "Trial 2 failed (learning_rate=1e+38): NonFiniteLossError: " in out
+    best = re.search(r"--config (\S+best\.json)", out)[1]
+    assert ke.runs.RunConfig.from_file(best).protocol.learning_rate in (0.01, 0.02)
+    assert command(*arguments, "--quiet") == 0
+    assert len(jobs) == 4
 
 
 @pytest.mark.slow
