@@ -97,14 +97,24 @@ def encoding_session(path: Path, threads: int) -> Any:
     import onnxruntime
 
     model = onnx.load(path / "model.onnx")
-    # Features have the names of the network's inputs.
-    made = [node.output[0] for node in model.graph.node if node.op_type == "Identity"]
-    features = [name for name in made if name.startswith("model/")]
-    inputs = [entry.name for entry in model.graph.input]
-    part = onnx.utils.Extractor(model).extract_model(inputs, features)
+    graph = model.graph
+    # It comes first, and gives features the names of the network's inputs.
+    last, features = 0, []
+    for place, node in enumerate(graph.node):
+        if node.op_type != "Identity" or node.input[0].startswith("model/"):
+            continue
+        if node.output[0].startswith("model/"):
+            last = place
+            features.append(onnx.helper.make_empty_tensor_value_info(node.output[0]))
+    del graph.node[last + 1 :], graph.output[:]
+    graph.output.extend(features)
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(part.SerializeToString(), options)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 
 def measure_here(path: Path, rows: Rows, user: set[str], options: argparse.Namespace) -> None:
