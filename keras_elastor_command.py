@@ -457,8 +457,9 @@ def _run(options: argparse.Namespace) -> int:
             f'"keras-elastor[{name}]", or choose another one by --backend or KERAS_BACKEND'
         ) from error
     del keras
-    from keras_elastor import cli
+    from keras_elastor import cli, configure_cpu
 
+    configure_cpu()
     cli.run_command(options)
     return 0
 

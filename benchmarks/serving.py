@@ -37,14 +37,18 @@ CARDINALITIES = (
     *(1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992),
     *(5461306, 10, 5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572),
 )
-SIZES = [min(size, LARGEST) for size in CARDINALITIES]
 CANDIDATES = 500
 
 Rows = list[dict[str, Any]]
 
 
-def build(path: Path) -> None:
-    """Write RankElastor with drawn weights as an ONNX artefact, and rows to ask it with."""
+def build(path: Path, sizes: list[int]) -> None:
+    """Write RankElastor with drawn weights as an ONNX artefact, and rows to ask it with.
+
+    Args:
+        path: A new folder.
+        sizes: Numbers of distinct values of the 26 categories.
+    """
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
     import polars as pl
@@ -53,15 +57,15 @@ def build(path: Path) -> None:
     from keras_elastor.datasets.criteo import criteo_x1_recipe
 
     random = np.random.default_rng(0)
-    count = max(SIZES)
+    count = max(4096, *sizes)
     columns = {f"I{i}": random.random(count) for i in range(1, 14)}
-    for i, size in enumerate(SIZES, start=1):
+    for i, size in enumerate(sizes, start=1):
         # Every value is there, so that each is known.
         columns[f"C{i}"] = (np.arange(count) % size + 1).astype(float)
     table = pl.DataFrame({"label": random.integers(0, 2, count), **columns})
     data = ke.data.from_dataframe(table, recipe=criteo_x1_recipe())
     keras.utils.set_random_seed(0)
-    model = ke.models.from_preset("rank_elastor_criteo_dim20", data.schema)
+    model = ke.models.RankElastor.from_preset("rank_elastor_criteo_dim20", data.schema)
     user = [f"I{i}" for i in range(1, 8)] + [f"C{i}" for i in range(1, 14)]
     found = ke.export(ke.Predictor(model, data.preprocessor), path, user=user)
     print(f"{path}: {model.count_params():,} parameters, answers within {found.max_difference:.1g}")
@@ -175,7 +179,7 @@ def _ask(client: http.client.HTTPConnection, body: bytes) -> None:
         raise ValueError(f"Expected status 200. Received: {response.status}, {answer[:300]!r}")
 
 
-def measure_official(options: argparse.Namespace) -> None:
+def measure_official(sizes: list[int], options: argparse.Namespace) -> None:
     """The official code of the preset on drawn ids; in a process that finds both checkouts."""
     import torch
     import yaml
@@ -187,7 +191,7 @@ def measure_official(options: argparse.Namespace) -> None:
     features = FeatureMap("criteo", tempfile.gettempdir())
     for i in range(1, 14):
         features.features[f"I{i}"] = {"type": "numeric", "source": ""}
-    for i, size in enumerate(SIZES, start=1):
+    for i, size in enumerate(sizes, start=1):
         kind = {"type": "categorical", "padding_idx": 0, "vocab_size": size + 2}
         features.features[f"C{i}"] = {"source": "", **kind}
     features.labels = ["label"]
@@ -202,7 +206,7 @@ def measure_official(options: argparse.Namespace) -> None:
         batch = {
             f"I{i}": torch.tensor(random.random(count), dtype=torch.float32) for i in range(1, 14)
         }
-        for i, size in enumerate(SIZES, start=1):
+        for i, size in enumerate(sizes, start=1):
             batch[f"C{i}"] = torch.tensor(random.integers(1, size + 1, count))
         batch["label"] = torch.zeros(count)
         with torch.inference_mode():
@@ -216,15 +220,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each line (default: 5)")
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 500, 4096])
     parser.add_argument("--threads", type=int, default=0, help="of one request (default: all)")
+    parser.add_argument("--largest-vocabulary", type=int, default=LARGEST, help="of --build")
     parser.add_argument("--official", type=Path, help="checkout of the official code")
     parser.add_argument("--fuxictr", type=Path, help="checkout of FuxiCTR, for --official")
     parser.add_argument("--only-official", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    sizes = [min(size, options.largest_vocabulary) for size in CARDINALITIES]
     if options.only_official:
-        measure_official(options)
+        measure_official(sizes, options)
         return
     if options.build and not options.path.exists():
-        build(options.path)
+        build(options.path, sizes)
     from keras_elastor.export.artefact import Artefact
     from keras_elastor.export.verification import VERIFY
 

@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
     import keras_elastor as ke
 
+    ke.configure_cpu()
     try:
         data = ke.datasets.kuairand_pure(options.data_dir, labels=options.labels)
     except ke.datasets.DatasetNotFoundError as error:

@@ -75,6 +75,7 @@ def run(
 
     import keras_elastor as ke
 
+    ke.configure_cpu()
     folder = options.data_dir
     if options.sample:
         folder = scratch

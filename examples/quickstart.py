@@ -62,6 +62,7 @@ def main() -> int:
 
     import keras_elastor as ke
 
+    ke.configure_cpu()
     keras.utils.set_random_seed(0)
     impressions = ke.data.synthetic(vocabulary_size=100, seed=0)
     optimum = impressions.bayes(TEST_ROWS)

@@ -25,6 +25,7 @@ from keras_elastor.label import Label
 from keras_elastor.metrics.evaluate import evaluate
 from keras_elastor.runs.predictor import Predictor
 from keras_elastor.schema import Categorical, Embedding, FeatureSchema, Numeric, Sequence
+from keras_elastor.utils.cpu import configure_cpu
 from keras_elastor.version import __version__
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Sequence",
     "__version__",
     "analysis",
+    "configure_cpu",
     "convert",
     "data",
     "datasets",

@@ -202,8 +202,8 @@ def export(options: argparse.Namespace) -> None:
     print(f"{found.rows} raw rows compared: answers differ by at most {found.max_difference:.2g}")
     if found.reduced is not None:
         print(f"With fewer bits they differ by at most {found.reduced.max_difference:.2g}")
-        for name, change in found.reduced.auc_change.items():
-            print(f"AUC of {name}: {found.reduced.auc_after[name]:.6f} ({change:+.6f})")
+        for name, auc in (found.reduced.auc_after or {}).items():
+            print(f"AUC of {name}: {auc:.6f} ({found.reduced.auc_change[name]:+.6f})")
     print(f"Everything is in {options.output}")
 
 

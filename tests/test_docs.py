@@ -66,7 +66,9 @@ def test_runs(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     pytest.importorskip("pandas")
     page = (DOCS / "runs.md").read_text(encoding="utf-8")
-    config, code, other = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    config, code, other, pictures = re.findall(
+        r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL
+    )
     monkeypatch.chdir(tmp_path)
     without = "".join(line for line in config.splitlines(True) if not line.startswith("protocol"))
     pathlib.Path("other.yaml").write_text(without + other)
@@ -74,7 +76,11 @@ def test_runs(tmp_path, monkeypatch):
     assert isinstance(keras_config.protocol, ke.training.KerasProtocol)
     pathlib.Path("run.yaml").write_text(config)
     names = {}
-    exec(compile(code, "runs.md", "exec"), names)
+    exec(compile(code + pictures, "runs.md", "exec"), names)
+    assert {path.name for path in pathlib.Path("pictures").glob("*.svg")} == {
+        "dnn.svg",
+        "worth.svg",
+    }
     assert re.fullmatch("runs/dnn_synthetic-[0-9a-f]{10}", str(names["result"].folder))
     promised = re.findall(r"^\| (`.*?) \|", page.split("## Folder")[1], flags=re.MULTILINE)
     promised = {name for cell in promised for name in re.findall("`([a-z5._]+)/?`", cell)}

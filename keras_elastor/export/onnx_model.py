@@ -105,10 +105,31 @@ def model_graph(predictor: Predictor) -> Any:
             output_names=["logits"],
             opset_version=OPSET,
             verbose=False,
+            optimize=False,
         )
+    _fold(program.model)
     model = program.model_proto
     _drop_idle_squeezes(model.graph)
     return model
+
+
+def _fold(model: Any) -> None:
+    """Compute what is constant, and drop what is idle or there twice.
+
+    Not by PyTorch's `optimize=True`, which also takes what is added for 0 if it is below 1e-8
+    (onnxscript 0.7), as the epsilon of RankElastor's norms is.
+    """
+    passes = import_optional("onnx_ir.passes.common", extra="export")
+    optimizer = import_optional("onnxscript.optimizer", extra="export")
+    passes.InlinePass()(model)
+    optimizer.fold_constants(model)
+    passes.RemoveUnusedNodesPass()(model)
+    passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    passes.DeduplicateInitializersPass()(model)
+    passes.CommonSubexpressionEliminationPass()(model)
+    passes.RemoveUnusedNodesPass()(model)
+    passes.RemoveUnusedFunctionsPass()(model)
+    passes.RemoveUnusedOpsetsPass()(model)
 
 
 def _drop_idle_squeezes(graph: Any) -> None:

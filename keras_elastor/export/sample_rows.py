@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_elastor.data.columns.all_columns import CrossedColumn, NumericColumn, PretrainedColumn
+from keras_elastor.data.columns.all_columns import (
+    CategoricalColumn,
+    CrossedColumn,
+    NumericColumn,
+    PretrainedColumn,
+)
 from keras_elastor.data.preprocessor import Preprocessor
 from keras_elastor.data.reading.crossed_values import split_combination
 from keras_elastor.data.reading.instants import PER_SECOND
@@ -127,6 +132,10 @@ def _number(
         return None
     if units:
         return float(random.integers(-(2**31), 2**32)) * units[0]
+    if any(_needs_whole(column) for column in readers):
+        # Any other number is refused: with many such columns hardly a row would be left.
+        is_odd = random.random() < _ODD or not known
+        return float(random.integers(-100, 2**40) if is_odd else _choose(random, known))
     if random.random() < _ODD / 3:
         return _choose(random, (*_ODD_NUMBERS, *(_LARGE_NUMBERS if is_scaled else ())))
     if known and random.random() < 0.7:
@@ -135,6 +144,11 @@ def _number(
     if random.random() < 0.5:
         return float(random.integers(100))
     return float(np.exp(random.normal(0, 2)))
+
+
+def _needs_whole(column: Any) -> bool:
+    """Whether a column has ids of whole numbers that are written as floats."""
+    return isinstance(column, CategoricalColumn) and column.expression is None
 
 
 def _instant(random: np.random.Generator, *_: Any) -> Any:

@@ -70,6 +70,17 @@ def test_onnx_answers_what_the_predictor_does(tmp_path, monkeypatch):
 
 
 @on_torch
+def test_epsilons_of_norms_are_kept(tmp_path, monkeypatch):
+    """As small as the 1e-12 of RankElastor's, which exporters take for nothing."""
+    in_this_process(monkeypatch)
+    made = small_predictor(hidden_units=(4,), embedding_dim=2, normalization="rms")
+    for variable in made.model.trainable_variables:
+        if "encoder" in variable.path or "bias" in variable.path:
+            variable.assign(variable * 1e-6)
+    assert ke.export(made, tmp_path / "model", rows=32).passed
+
+
+@on_torch
 def test_torch_program_answers_what_the_predictor_does(tmp_path, monkeypatch):
     in_this_process(monkeypatch)
     columns = [
@@ -221,10 +232,14 @@ def test_a_layer_that_cannot_be_exported_is_named(tmp_path, monkeypatch):
 
 
 TOKENS_AND_TASKS = {"RankMixer", "RankElastor", "RankUp", "MMoE", "PLE"}
-TOKENS_AND_TASKS |= {"TokenFormer", "TokenFormer in windows"}
+TOKENS_AND_TASKS |= {"TokenFormer", "TokenFormer in windows", "RankMixer with a wide part"}
 CASES = {
     **{name: (name, arguments) for name, arguments in SMALL.items()},
     "TokenFormer in windows": ("TokenFormer", {**SMALL["TokenFormer"], "windows": (3, 2)}),
+    "RankMixer with a wide part": (
+        "RankMixer",
+        {**SMALL["RankMixer"], "wide": ["linear", "fm"], "encoder": {"embedding_dropout": 0.1}},
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 import datetime
 
 import numpy as np
+import polars as pl
 import pytest
 
 import keras_elastor as ke
@@ -258,3 +259,17 @@ def test_wrong_values_are_named(column, value, expected):
         return
     with pytest.raises(RowError, match=f"Row 1, column '{column}': expected .*{expected}"):
         make_feeds(inputs.values(), asked)
+
+
+def test_rows_of_many_columns_of_whole_numbers_are_right():
+    """As Criteo's: one number that is not whole would have the row refused."""
+    columns = [ke.data.CategoricalColumn(f"C{i}", dtype="float", fill=0) for i in range(26)]
+    random = np.random.default_rng(0)
+    rows = {column.name: random.integers(1, 9, 50).astype(float).tolist() for column in columns}
+    preprocessor = fit(columns, {**rows, "click": [0, 1] * 25})
+    drawn = sample_rows(preprocessor, raw_inputs(preprocessor), rows=100, seed=0)
+    assert len(drawn["C0"]) == 100
+    features, _ = preprocessor.encode(pl.DataFrame(drawn))
+    known = np.mean([ids < 9 for ids in features.values()])
+    assert 0.6 < known < 0.95
+    require_equal(encode_by_onnx(preprocessor, drawn), features)
