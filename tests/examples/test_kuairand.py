@@ -7,6 +7,7 @@ import pytest
 import keras_elastor as ke
 from tests.datasets.kuairand_files import impression, write_files
 
+pytestmark = pytest.mark.usefixtures("traced_only")
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "kuairand.py"
 
 
