@@ -66,3 +66,24 @@ def test_each_layer_has_a_norm_of_its_own():
     assert len({id(part) for part in norms}) == 2
     assert norm not in norms
     assert not norm.built
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="of PyTorch alone")
+@pytest.mark.parametrize("axis", [-1, (-2, -1)])
+def test_the_fused_gradient_is_that_of_the_equation(axis):
+    """In float64 the equation is differentiated as it is written."""
+    import torch
+
+    from keras_elastor.layers.core.rms_normalization import rms_normalize
+
+    values, upstream = np.random.default_rng(0).normal(size=(2, 5, 4, 3))
+    values[0, 0] = 0.0
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        inputs = torch.tensor(values, dtype=dtype, requires_grad=True)
+        outputs = rms_normalize(inputs, axis, 0.1)
+        (gradient,) = torch.autograd.grad(outputs, inputs, torch.tensor(upstream, dtype=dtype))
+        results.append((outputs.grad_fn.name(), outputs.detach().numpy(), gradient.numpy()))
+    (fused, *actual), (plain, *expected) = results
+    assert (fused, plain) == ("RMSNormalizeBackward", "MulBackward0")
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)

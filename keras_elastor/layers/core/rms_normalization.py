@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elastor.keras_compat.rms_gradient import can_fuse, fused_rms_normalize
 from keras_elastor.layers.core.numerics import at_least_float32, mean
 from keras_elastor.utils.saving import register
 from keras_elastor.utils.types import Config, Shape, Tensor
@@ -17,6 +18,9 @@ def rms_normalize(inputs: Tensor, axis: int | tuple[int, ...], epsilon: float) -
     """`x / sqrt(mean(x^2) + epsilon)` over `axis`, computed in float32 or wider."""
     dtype = at_least_float32(inputs.dtype)
     inputs = ops.cast(inputs, dtype)
+    if keras.backend.backend() == "torch" and can_fuse(inputs):
+        axes = (axis,) if isinstance(axis, int) else axis
+        return fused_rms_normalize(inputs, axes, epsilon)
     return inputs * ops.rsqrt(mean(ops.square(inputs), axis, keepdims=True) + epsilon)
 
 
