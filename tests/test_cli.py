@@ -350,3 +350,17 @@ def test_what_needs_no_keras_does_not_import_it():
             assert listed == ["protocols:", "  fuxictr", "  keras"]
         else:
             assert done.stderr.startswith("keras-elastor: Expected")
+
+
+@pytest.mark.backend_free
+def test_output_that_nobody_reads_on_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-m", "keras_elastor_command", "list"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (1, b"")
