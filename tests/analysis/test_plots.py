@@ -30,6 +30,8 @@ def test_trajectories_show_every_model_and_write_their_numbers(tmp_path):
     models = {"A": MIXER, "B": ranks(MIXER.stage[:2], [2.0, 3.0]), "C": cross}
     figure = ke.analysis.plot_rank_trajectories(models, path=tmp_path / "new" / "ranks.png")
     assert isinstance(figure, Figure)
+    # A notebook shows it.
+    assert figure._repr_png_().startswith(b"\x89PNG")
     first, second = figure.axes
     shown = {
         container.get_label(): container.lines[0].get_ydata().tolist()

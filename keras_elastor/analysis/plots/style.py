@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from keras_elastor.utils.optional import import_optional
 
 # Inches. Letters of this width are read on a telephone, too.
 WIDTH = 4.8
+# Dots per inch on a screen, where pictures are 800 dots wide.
+_SCREEN_DPI = 800 / WIDTH / 2
 # Okabe and Ito's colours, told apart by every kind of colour vision; markers for print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -29,7 +32,16 @@ def new_figure(height: float, width: float = WIDTH) -> Any:
     """An empty Figure."""
     # Not pyplot's, which would hold every figure until it is closed.
     figure = import_optional("matplotlib.figure", "analysis")
-    return figure.Figure(figsize=(width, height), layout="constrained")
+
+    class Picture(figure.Figure):  # type: ignore[name-defined]
+        """A Figure that a notebook shows, whatever backend pyplot has."""
+
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=_SCREEN_DPI)
+            return file.getvalue()
+
+    return Picture(figsize=(width, height), layout="constrained")
 
 
 def styles_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
