@@ -10,11 +10,15 @@ import functools
 import math
 from typing import Any
 
+import keras
+
 from keras_elastor.utils.types import Tensor
 
 
 def can_fuse(inputs: Tensor) -> bool:
     """Whether an input is a tensor of PyTorch that is differentiated in float32."""
+    if keras.backend.backend() != "torch":
+        return False
     import torch
 
     return (

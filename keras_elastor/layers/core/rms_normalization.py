@@ -18,7 +18,7 @@ def rms_normalize(inputs: Tensor, axis: int | tuple[int, ...], epsilon: float) -
     """`x / sqrt(mean(x^2) + epsilon)` over `axis`, computed in float32 or wider."""
     dtype = at_least_float32(inputs.dtype)
     inputs = ops.cast(inputs, dtype)
-    if keras.backend.backend() == "torch" and can_fuse(inputs):
+    if can_fuse(inputs):
         axes = (axis,) if isinstance(axis, int) else axis
         return fused_rms_normalize(inputs, axes, epsilon)
     return inputs * ops.rsqrt(mean(ops.square(inputs), axis, keepdims=True) + epsilon)
