@@ -88,7 +88,7 @@ LAYERS = {
         random_batch(SCHEMA)[0],
         (8, 4, 5),
     ),
-    "FeatureEncoder that drops fields": (
+    "FeatureEncoder of dropped fields": (
         partial(ke.layers.FeatureEncoder, SCHEMA, 5, "random_normal", embedding_dropout=0.1),
         random_batch(SCHEMA)[0],
         (8, 4, 5),

@@ -192,7 +192,9 @@ class TestValues:
 
     def test_refuses_several_tasks_and_unequal_lengths(self):
         metric = ke.metrics.AUC(from_logits=True)
-        with raises_value_error("one task", "y_pred", "(2, 3)", "keras_elastor.evaluate"):
+        with raises_value_error(
+            "one task", "y_pred", "(2, 3)", "ke.metrics.TaskMetric(metric, task=0)"
+        ):
             metric.update_state(np.zeros(2), np.zeros((2, 3)))
         with raises_value_error("one task", "y_true", "(2, 3)"):
             metric.update_state(np.zeros((2, 3)), np.zeros(2))

@@ -25,7 +25,8 @@ def finished_by(tmp_path_factory):
     return finish
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def finished(finished_by):
     """A run by FuxiCTR's protocol."""
+    # Not of the session: it would be made before `_traced_only` holds, by other graphs.
     return finished_by("fuxictr")
