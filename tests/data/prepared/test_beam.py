@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import pathlib
 
+import numpy as np
 import pytest
 
 import keras_elastor as ke
@@ -51,16 +52,40 @@ def prepare(builder, raw):
     builder.download_and_prepare(download_config=config)
 
 
-def test_pipelines_give_the_blocks_of_prepare(raw, tmp_path):
-    builder = Shop(data_dir=tmp_path / "tfds")
+def made_columns(folder):
+    """A recipe of what is hashed, made of several columns, transformed or looked up in a file."""
+    np.save(folder / "vectors.npy", np.arange(120, dtype="float32").reshape(30, 4))
+    return ke.data.Recipe(
+        [
+            ke.data.CategoricalColumn("item", hash_buckets=50),
+            ke.data.SequenceColumn("history", max_length=3, table="item", hash_buckets=50),
+            ke.data.CrossedColumn(["user", "item"], min_count=2),
+            ke.data.NumericColumn("price", fill="median", transform="quantile"),
+            ke.data.NumericColumn("bucket", "median", source="price", transform="bucketize"),
+            ke.data.PretrainedColumn(
+                "vector", folder / "vectors.npy", dim=4, key="user", dtype="integer"
+            ),
+        ],
+        label="click",
+    )
+
+
+@pytest.mark.parametrize("make_recipe", [lambda folder: RECIPE, made_columns], ids=["ids", "made"])
+def test_pipelines_give_the_blocks_of_prepare(make_recipe, raw, tmp_path):
+    recipe = make_recipe(tmp_path)
+
+    class Made(Shop, skip_registration=True):
+        dataset = dataclasses.replace(FACTS, recipe=recipe)
+
+    builder = Made(data_dir=tmp_path / "tfds")
     prepare(builder, raw)
     files = {"train": [raw / "1.csv", raw / "2.csv.gz"], "test": raw / "test.parquet"}
     expected = ke.data.prepare(
-        files, RECIPE, tmp_path / "out", segment_bytes=30_000, progress=False
+        files, recipe, tmp_path / "out", segment_bytes=30_000, progress=False
     )
-    assert load_encoder(builder.data_dir).vocabularies == (
-        load_encoder(tmp_path / "out").vocabularies
-    )
+    encoders = load_encoder(builder.data_dir), load_encoder(tmp_path / "out")
+    assert encoders[0].vocabularies == encoders[1].vocabularies
+    assert encoders[0].transforms == encoders[1].transforms
     manifest = ke.data.Manifest.load(builder.data_dir)
     assert manifest.schema == expected.schema
     assert len(manifest.splits["train"].shards) > 1
