@@ -75,11 +75,11 @@ def feature_importance(
     Example:
 
     >>> schema = ke.FeatureSchema([ke.Numeric("price"), ke.Numeric("noise")], label="click")
-    >>> rows = {"price": np.arange(40.0, dtype="float32"), "noise": np.ones(40, "float32")}
+    >>> rows = {"price": np.linspace(-1, 1, 40), "noise": np.ones(40)}
     >>> model = ke.models.LogisticRegression(schema)
     >>> model.compile(optimizer=keras.optimizers.Adam(0.1))
-    >>> labels = (rows["price"] > 20).astype("float32")
-    >>> history = model.fit(rows, labels, epochs=3, verbose=0)
+    >>> labels = (rows["price"] > 0).astype("float32")
+    >>> history = model.fit(rows, labels, epochs=20, verbose=0)
     >>> ke.analysis.feature_importance(model, (rows, labels)).feature.tolist()
     ['price', 'noise']
 
