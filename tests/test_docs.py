@@ -104,9 +104,10 @@ def test_runs(tmp_path, monkeypatch):
 def test_performance(tmp_path, monkeypatch):
     pytest.importorskip("yaml")
     page = (DOCS / "performance.md").read_text(encoding="utf-8")
-    code, config = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
+    code, config, settings = re.findall(r"```(?:yaml|python)\n(.*?)```", page, flags=re.DOTALL)
     names = {}
     exec(compile(code, "performance.md", "exec"), names)
+    exec(compile(settings, "performance.md", "exec"), {})
     assert isinstance(names["model"].optimizer.tables, ke.optimizers.LazyAdam)
     path = tmp_path / "run.yaml"
     path.write_text("dataset: {name: synthetic}\nmodel: {name: dnn}\n" + config)

@@ -280,7 +280,7 @@ class KuairandPure(RecipeBuilder):
         self._sources = dict.fromkeys(splits, (source,))
         return {
             name: self._generate_examples(
-                split_into_blocks(layout.pack(split.features, split.labels, None))
+                split_into_blocks(layout.pack(split.columns, split.labels, None))
             )
             for name, split in splits.items()
         }
