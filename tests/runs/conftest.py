@@ -25,8 +25,7 @@ def finished_by(tmp_path_factory):
     return finish
 
 
-@pytest.fixture
-def finished(finished_by):
-    """A run by FuxiCTR's protocol."""
-    # Not of the session: it would be made before `_traced_only` holds, by other graphs.
+@pytest.fixture(scope="module")
+def finished(finished_by, _traced_only):
+    """A run by FuxiCTR's protocol, made by the same graphs as all runs of these tests."""
     return finished_by("fuxictr")
